@@ -1,0 +1,226 @@
+/**
+ * Reads values back. The bytes are read by cborg, which knows nothing of this library: whatever
+ * it accepts is plain CBOR. Only the meaning of the tags is added here.
+ *
+ * Invariants
+ * 1. Hostile bytes give a `capsule-damaged` error and nothing else.
+ * 2. A key named `__proto__` is an own property, never a prototype.
+ */
+import { type DecodeOptions, decode, type TagDecoder } from "cborg";
+import { HindcastError } from "../errors.js";
+import { HOLE, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
+import { NAMED, TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
+import { isMarkerReason, Marker } from "./marker.js";
+import { setOwn } from "./snapshot.js";
+
+/** A class whose instances a capsule may hold. */
+export type RecordableClass = abstract new (...args: never[]) => object;
+
+/** Classes by name, for giving recorded instances and errors their prototype back. */
+export type ClassTable = ReadonlyMap<string, RecordableClass>;
+
+/** A place whose value was still being read when it was referred to: a cycle, mended at the end. */
+class Unfinished {
+  readonly number: number;
+  constructor(number: number) {
+    this.number = number;
+  }
+}
+
+/** The value of `bytes`. Throws `capsule-damaged` where they are not what this library writes. */
+export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()): unknown {
+  const shared: unknown[] = [];
+  // Holes and the ends of cycles can only be put right once the whole value is there.
+  let unfinished = false;
+  const tags = createTags(classes, () => {
+    unfinished = true;
+  });
+  tags[TAG.shareable] = (content) => {
+    const number = shared.push(undefined) - 1;
+    shared[number] = new Unfinished(number);
+    const value: unknown = content();
+    shared[number] = value;
+    return value;
+  };
+  tags[TAG.sharedReference] = (content) => {
+    const number: unknown = content();
+    if (typeof number !== "number" || number >= shared.length) throw new RangeError("a reference to nothing");
+    const value = shared[number];
+    if (value instanceof Unfinished) unfinished = true;
+    return value;
+  };
+  try {
+    const value: unknown = decode(bytes, decodeOptions(tags));
+    return unfinished ? finish(value, shared) : value;
+  } catch (cause) {
+    throw new HindcastError(
+      "capsule-damaged",
+      "A value of the capsule cannot be read: its bytes are damaged.",
+      { cause },
+    );
+  }
+}
+
+/** How this library reads CBOR, with the given meaning for tags. */
+export function decodeOptions(tags: DecodeOptions["tags"]): DecodeOptions {
+  return { allowIndefinite: false, allowUndefined: true, tags: tags ?? [], rejectDuplicateMapKeys: true };
+}
+
+function createTags(classes: ClassTable, onHole: () => void): TagDecoder[] {
+  const tags: TagDecoder[] = [];
+  tags[TAG.epochTime] = (content) => new Date(Math.round((content() as number) * 1000));
+  tags[TAG.extendedTime] = (content) => {
+    const parts = new Map(content.entries() as Iterable<[unknown, number]>);
+    return new Date((parts.get(1) ?? Number.NaN) * 1000 + (parts.get(-3) ?? 0));
+  };
+  tags[TAG.unsignedBignum] = (content) => bigintOf(content() as Uint8Array);
+  tags[TAG.negativeBignum] = (content) => -1n - bigintOf(content() as Uint8Array);
+  tags[TAG.uri] = (content) => new URL(content() as string);
+  tags[TAG.set] = (content) => new Set(content() as unknown[]);
+  tags[TAG.map] = (content) => new Map(content.entries() as Iterable<[unknown, unknown]>);
+  for (const name of TYPED_ARRAY_NAMES) {
+    tags[TYPED_ARRAY_TAG[name]] = (content) => typedArray(name, content() as Uint8Array);
+  }
+  tags[TAG.namedObject] = (content) => namedObject(content() as unknown[], classes, onHole);
+  return tags;
+}
+
+function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void): unknown {
+  const [name, first, second, third, fourth] = parts;
+  switch (name) {
+    case NAMED.marker:
+      if (!isMarkerReason(first)) throw new TypeError("a marker without a reason");
+      return new Marker(first, second as string, third as number | undefined, fourth);
+    case NAMED.hole:
+      onHole();
+      return HOLE;
+    case NAMED.utf16:
+      return Buffer.from(first as Uint8Array).toString("utf16le");
+    case NAMED.fields:
+      return pairs(first as unknown[]);
+    case NAMED.regExp: {
+      const expression = new RegExp(first as string, second as string);
+      expression.lastIndex = third as number;
+      return expression;
+    }
+    case NAMED.buffer:
+      return Buffer.from(first as Uint8Array);
+    case NAMED.dataView:
+      return new DataView(exactBuffer(first as Uint8Array));
+    case NAMED.arrayBuffer:
+      return exactBuffer(first as Uint8Array);
+    case NAMED.error:
+      return reviveError(first as string, second as Record<string, unknown>, classes);
+    case NAMED.instance:
+      return reviveInstance(first as string, second as Record<string, unknown>, classes);
+    default:
+      throw new TypeError("an object of an unknown name");
+  }
+}
+
+const BUILT_IN_ERRORS: Readonly<Record<string, ErrorConstructor>> = {
+  Error,
+  TypeError,
+  RangeError,
+  SyntaxError,
+  ReferenceError,
+  EvalError,
+  URIError,
+  AggregateError: AggregateError as unknown as ErrorConstructor,
+};
+
+function reviveError(type: string, fields: Record<string, unknown>, classes: ClassTable): Error {
+  if (type === "DOMException") {
+    return new DOMException(String(fields["message"]), String(fields["name"]));
+  }
+  const builtIn = Object.hasOwn(BUILT_IN_ERRORS, type) ? BUILT_IN_ERRORS[type] : undefined;
+  // Made by Error itself, so that it is a native error with a stack; the class comes by its prototype.
+  const error = new Error();
+  const prototype = builtIn?.prototype ?? (classes.get(type)?.prototype as object | undefined);
+  Object.setPrototypeOf(error, prototype ?? Error.prototype);
+  for (const [key, value] of Object.entries(fields)) {
+    const hidden = key === "message" || key === "cause" || key === "errors";
+    Object.defineProperty(error, key, { value, writable: true, enumerable: !hidden, configurable: true });
+  }
+  if (prototype === undefined && !Object.hasOwn(fields, "name")) {
+    Object.defineProperty(error, "name", {
+      value: type,
+      writable: true,
+      enumerable: false,
+      configurable: true,
+    });
+  }
+  // The stack of this function would mislead; where it was thrown is in the capsule, beside the value.
+  error.stack = `${String(error)}\n    at <recorded>`;
+  return error;
+}
+
+function reviveInstance(type: string, fields: Record<string, unknown>, classes: ClassTable): object {
+  const prototype = type === "" ? null : (classes.get(type)?.prototype as object | undefined);
+  return prototype === undefined ? fields : (Object.setPrototypeOf(fields, prototype) as object);
+}
+
+function pairs(list: readonly unknown[]): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (let index = 0; index + 1 < list.length; index += 2)
+    setOwn(fields, list[index] as string, list[index + 1]);
+  return fields;
+}
+
+const TYPED_ARRAYS = globalThis as unknown as Readonly<
+  Record<TypedArrayName, (new (buffer: ArrayBuffer) => ArrayBufferView) | undefined>
+>;
+
+function typedArray(name: TypedArrayName, bytes: Uint8Array): ArrayBufferView {
+  const constructor = TYPED_ARRAYS[name];
+  if (constructor === undefined) throw new TypeError(`this Node has no ${name}`);
+  return new constructor(exactBuffer(bytes));
+}
+
+/** An aligned buffer of just these bytes, which no other value shares. */
+function exactBuffer(bytes: Uint8Array): ArrayBuffer {
+  if (!(bytes instanceof Uint8Array)) throw new TypeError("a typed array without bytes");
+  return new Uint8Array(bytes).buffer;
+}
+
+function bigintOf(bytes: Uint8Array): bigint {
+  return bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+}
+
+/** Turns holes back into empty slots, and the ends of cycles into what they stand for. */
+function finish(value: unknown, shared: readonly unknown[]): unknown {
+  const visited = new Set<object>();
+  const visit = (part: unknown): unknown => {
+    if (part instanceof Unfinished) return shared[part.number];
+    if (typeof part !== "object" || part === null || visited.has(part)) return part;
+    visited.add(part);
+    if (Array.isArray(part)) {
+      for (let index = 0; index < part.length; index++) {
+        const item: unknown = part[index];
+        if (item === HOLE) Reflect.deleteProperty(part, index);
+        else if (typeof item === "object" && item !== null) part[index] = visit(item);
+      }
+    } else if (part instanceof Map) {
+      const entries = [...part].map(([key, item]) => [visit(key), visit(item)] as const);
+      part.clear();
+      for (const [key, item] of entries) part.set(key, item);
+    } else if (part instanceof Set) {
+      const items = [...part].map(visit);
+      part.clear();
+      for (const item of items) part.add(item);
+    } else if (!ArrayBuffer.isView(part)) {
+      for (const key of Object.getOwnPropertyNames(part)) {
+        const field: unknown = (part as Record<string, unknown>)[key];
+        if (typeof field === "object" && field !== null && key !== "stack") {
+          const finished = visit(field);
+          if (finished !== field) {
+            const descriptor = Object.getOwnPropertyDescriptor(part, key) as PropertyDescriptor;
+            Object.defineProperty(part, key, { ...descriptor, value: finished });
+          }
+        }
+      }
+    }
+    return part;
+  };
+  return visit(value);
+}

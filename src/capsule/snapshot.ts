@@ -1,0 +1,511 @@
+/**
+ * Takes a structural copy of a value at a boundary, to be encoded later or thrown away.
+ *
+ * Invariants
+ * 1. Never throws, never calls `toJSON`, never writes to the value (G2, G3).
+ * 2. The copy shares nothing mutable with the value; strings are shared, being immutable (G3).
+ * 3. Work and memory are bounded by the limits, whatever the value claims of itself (G8).
+ * 4. Whatever is missing has a `Marker` in its place, and the first such place is reported.
+ * 5. Cycles and shared references within one value are kept as such.
+ *
+ * The copy holds primitives, arrays and plain objects as they are, and everything else as a node
+ * of `copy-nodes.ts`. Plain objects are spread, not walked key by key: it is what V8 does fastest.
+ */
+import { types } from "node:util";
+import type { Limits } from "./limits.js";
+import { Marker } from "./marker.js";
+import {
+  BytesNode,
+  DateNode,
+  ErrorNode,
+  HOLE,
+  InstanceNode,
+  MapNode,
+  ReferenceNode,
+  RegExpNode,
+  SetNode,
+  TYPED_ARRAY_NAMES,
+  type TypedArrayName,
+  UrlNode,
+} from "./copy-nodes.js";
+
+/** A copied value. */
+export interface Snapshot {
+  readonly copy: unknown;
+  /** Estimated bytes: what the copy costs in memory, and about what it will cost encoded. */
+  readonly size: number;
+  /** Copies that are referred to more than once; undefined for a tree. */
+  readonly shared: ReadonlySet<object> | undefined;
+  /** The first place where something is missing or would come back as something else. */
+  readonly loss: Loss | undefined;
+}
+
+export interface Loss {
+  readonly path: readonly (string | number)[];
+  readonly marker: Marker;
+  /** `lost`: it is not there; `class`: its data is, but it would come back as a plain object or error. */
+  readonly kind: "lost" | "class";
+}
+
+/** Of 8 objects or fewer, looking through a list is faster than hashing. */
+const SEEN_IN_LIST = 8;
+const COST_OF_OBJECT = 8;
+const COST_OF_NUMBER = 9;
+
+/** Copies `value` within `limits`. `classes` names the classes whose instances replay can give back. */
+export function takeSnapshot(value: unknown, limits: Limits, classes?: ReadonlySet<string>): Snapshot {
+  const kind = typeof value;
+  if (kind === "number" || kind === "boolean" || kind === "undefined") {
+    return { copy: value, size: COST_OF_NUMBER, shared: undefined, loss: undefined };
+  }
+  if (kind === "string" && (value as string).length <= limits.valueBytes) {
+    return { copy: value, size: (value as string).length, shared: undefined, loss: undefined };
+  }
+  return new Copier(limits, classes).run(value);
+}
+
+class Copier {
+  readonly #limits: Limits;
+  readonly #classes: ReadonlySet<string> | undefined;
+  readonly #seenSources: object[] = [];
+  readonly #seenCopies: unknown[] = [];
+  #seen: Map<object, unknown> | undefined;
+  #shared: Set<object> | undefined;
+  #left: number;
+  #path: (string | number)[] = [];
+  #loss: Loss | undefined;
+
+  constructor(limits: Limits, classes: ReadonlySet<string> | undefined) {
+    this.#limits = limits;
+    this.#classes = classes;
+    this.#left = limits.valueBytes;
+  }
+
+  run(value: unknown): Snapshot {
+    const copy = this.#copy(value, 0);
+    return { copy, size: this.#limits.valueBytes - this.#left, shared: this.#shared, loss: this.#loss };
+  }
+
+  #copy(value: unknown, depth: number): unknown {
+    switch (typeof value) {
+      case "number":
+      case "boolean":
+      case "undefined":
+        this.#left -= COST_OF_NUMBER;
+        return value;
+      case "string":
+        return this.#string(value);
+      case "bigint":
+        return this.#bigint(value);
+      case "symbol":
+        return this.#lose(new Marker("symbol", value.description ?? ""));
+      case "function":
+        return this.#lose(new Marker("function", nameOf(value)));
+      default:
+        return value === null ? null : this.#object(value as object, depth);
+    }
+  }
+
+  #string(text: string): unknown {
+    if (text.length <= this.#left) {
+      this.#left -= text.length;
+      return text;
+    }
+    const kept = detachedHead(text, Math.max(this.#left, 0));
+    this.#left = 0;
+    return this.#lose(new Marker("bytes", "string", text.length, kept));
+  }
+
+  #bigint(value: bigint): unknown {
+    // A bigint's size is not to be had without writing it out; asking for its low bits is cheap.
+    const bits = this.#left * 8;
+    this.#left -= COST_OF_NUMBER;
+    if (value === BigInt.asIntN(256, value)) return value;
+    const fits = bits > 0 && BigInt.asIntN(bits, value) === value;
+    if (!fits) return this.#lose(new Marker("bytes", "bigint"));
+    this.#left -= value.toString(16).length >>> 1;
+    return value;
+  }
+
+  #object(value: object, depth: number): unknown {
+    if (this.#left <= 0) return this.#lose(new Marker("bytes", "value"));
+    if (depth >= this.#limits.depth) return this.#lose(new Marker("depth", "", depth));
+    this.#left -= COST_OF_OBJECT;
+    const known = this.#seenBefore(value);
+    if (known !== undefined) {
+      if (this.#shared === undefined) this.#shared = new Set();
+      this.#shared.add(known);
+      return new ReferenceNode(known);
+    }
+    const pathLength = this.#path.length;
+    try {
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (Array.isArray(value)) {
+        return prototype === Array.prototype
+          ? this.#array(value, depth)
+          : this.#instanceOfArray(value, depth);
+      }
+      if (prototype === Object.prototype) return this.#plain(value as Record<string, unknown>, depth);
+      return this.#special(value, prototype as object | null, depth);
+    } catch {
+      // A trap or a getter threw before anything of the value could be told.
+      this.#path.length = pathLength;
+      return this.#lose(new Marker("unreadable", ""));
+    }
+  }
+
+  #array(source: readonly unknown[], depth: number): unknown[] {
+    const length = source.length;
+    const kept = Math.min(length, this.#limits.entries);
+    const whole = kept === length && source.constructor === Array;
+    const copy: unknown[] = whole
+      ? Array.prototype.slice.call(source)
+      : Array.from({ length: kept }, () => HOLE);
+    this.#remember(source, copy);
+    for (let index = 0; index < kept; index++) {
+      let item: unknown;
+      if (whole) item = copy[index];
+      else
+        try {
+          item = source[index];
+        } catch {
+          copy[index] = this.#loseAt(index, new Marker("unreadable", ""));
+          continue;
+        }
+      if (typeof item === "number") {
+        this.#left -= COST_OF_NUMBER;
+        if (!whole) copy[index] = item;
+      } else if (item === undefined && !(index in source)) {
+        this.#left -= 1;
+        copy[index] = HOLE;
+      } else {
+        this.#path.push(index);
+        copy[index] = this.#copy(item, depth + 1);
+        this.#path.pop();
+      }
+      if (this.#left <= 0 && index + 1 < kept) {
+        copy.length = index + 1;
+        copy.push(this.#loseAt(index + 1, new Marker("bytes", "array", length)));
+        return copy;
+      }
+    }
+    if (kept < length) copy.push(this.#loseAt(kept, new Marker("entries", "array", length)));
+    return copy;
+  }
+
+  #plain(source: Record<string, unknown>, depth: number): unknown {
+    let copy: Record<string, unknown>;
+    try {
+      copy = { ...source };
+    } catch {
+      return this.#fieldByField(source, depth);
+    }
+    this.#remember(source, copy);
+    let count = 0;
+    for (const key in copy) {
+      count += 1;
+      if (count > this.#limits.entries || this.#left <= 0) return this.#cutFields(copy, count - 1);
+      this.#left -= key.length;
+      const field = copy[key];
+      if (typeof field === "number" || typeof field === "boolean") {
+        this.#left -= COST_OF_NUMBER;
+      } else {
+        this.#path.push(key);
+        const copied = this.#copy(field, depth + 1);
+        this.#path.pop();
+        if (copied !== field) setOwn(copy, key, copied);
+      }
+    }
+    return copy;
+  }
+
+  /** The slow way, for an object one of whose getters throws. */
+  #fieldByField(source: Record<string, unknown>, depth: number): unknown {
+    const copy: Record<string, unknown> = {};
+    this.#remember(source, copy);
+    let count = 0;
+    for (const key of Object.keys(source)) {
+      count += 1;
+      if (count > this.#limits.entries || this.#left <= 0) return this.#cutFields(copy, count - 1);
+      this.#left -= key.length;
+      let field: unknown;
+      this.#path.push(key);
+      try {
+        field = source[key];
+        setOwn(copy, key, this.#copy(field, depth + 1));
+      } catch {
+        setOwn(copy, key, this.#lose(new Marker("unreadable", "getter")));
+      }
+      this.#path.pop();
+    }
+    return copy;
+  }
+
+  /** Drops the fields from the one numbered `kept` on, and says so under a key that the value did not have. */
+  #cutFields(copy: Record<string, unknown>, kept: number): unknown {
+    const keys = Object.keys(copy);
+    for (let index = kept; index < keys.length; index++) delete copy[keys[index] as string];
+    let markerKey = "…";
+    while (Object.hasOwn(copy, markerKey)) markerKey += "…";
+    const reason = kept >= this.#limits.entries ? "entries" : "bytes";
+    this.#path.push(markerKey);
+    copy[markerKey] = this.#lose(new Marker(reason, "object", keys.length));
+    this.#path.pop();
+    return copy;
+  }
+
+  #special(value: object, prototype: object | null, depth: number): unknown {
+    if (types.isProxy(value)) return this.#instance(value, prototype, depth);
+    if (types.isDate(value)) return this.#keep(value, new DateNode(Date.prototype.getTime.call(value)));
+    if (types.isMap(value)) return this.#map(value, depth);
+    if (types.isSet(value)) return this.#set(value, depth);
+    if (types.isNativeError(value) || value instanceof Error) return this.#error(value, depth);
+    if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#bytes(value);
+    if (types.isRegExp(value)) {
+      return this.#keep(value, new RegExpNode(value.source, value.flags, value.lastIndex));
+    }
+    if (value instanceof URL) return this.#keep(value, new UrlNode(value.href));
+    if (types.isBoxedPrimitive(value)) return this.#lose(new Marker("unsupported", className(prototype)));
+    if (isOpaque(value)) return this.#lose(new Marker("unsupported", className(prototype)));
+    return this.#instance(value, prototype, depth);
+  }
+
+  #instance(value: object, prototype: object | null, depth: number): unknown {
+    const name = className(prototype);
+    const node = new InstanceNode(name);
+    this.#remember(value, node);
+    if (name !== "" && !(this.#classes?.has(name) ?? false))
+      this.#note(new Marker("unsupported", name), "class");
+    // Its fields are an object of its own, so that `…` and cycles work as anywhere else.
+    node.fields = this.#ownFields(value as Record<string, unknown>, depth);
+    return node;
+  }
+
+  #instanceOfArray(value: readonly unknown[], depth: number): unknown {
+    this.#note(new Marker("unsupported", "a subclass of Array"), "class");
+    return this.#array(value, depth);
+  }
+
+  #ownFields(value: Record<string, unknown>, depth: number): Record<string, unknown> {
+    const fields: Record<string, unknown> = {};
+    let count = 0;
+    for (const key of Object.keys(value)) {
+      count += 1;
+      if (count > this.#limits.entries || this.#left <= 0) {
+        fields["…"] = this.#lose(new Marker(this.#left <= 0 ? "bytes" : "entries", "object"));
+        break;
+      }
+      this.#left -= key.length;
+      this.#path.push(key);
+      try {
+        setOwn(fields, key, this.#copy(value[key], depth + 1));
+      } catch {
+        setOwn(fields, key, this.#lose(new Marker("unreadable", "getter")));
+      }
+      this.#path.pop();
+    }
+    return fields;
+  }
+
+  #map(source: Map<unknown, unknown>, depth: number): unknown {
+    const node = new MapNode();
+    this.#remember(source, node);
+    let count = 0;
+    const entries = Map.prototype.entries.call(source) as IterableIterator<[unknown, unknown]>;
+    for (const [key, field] of entries) {
+      count += 1;
+      if (count > this.#limits.entries || this.#left <= 0) {
+        const marker = this.#lose(new Marker(this.#left <= 0 ? "bytes" : "entries", "Map", mapSize(source)));
+        node.entries.push([marker, undefined]);
+        break;
+      }
+      this.#path.push(typeof key === "string" || typeof key === "number" ? key : count - 1);
+      node.entries.push([this.#copy(key, depth + 1), this.#copy(field, depth + 1)]);
+      this.#path.pop();
+    }
+    return node;
+  }
+
+  #set(source: Set<unknown>, depth: number): unknown {
+    const node = new SetNode();
+    this.#remember(source, node);
+    let count = 0;
+    for (const item of Set.prototype.values.call(source) as IterableIterator<unknown>) {
+      count += 1;
+      if (count > this.#limits.entries || this.#left <= 0) {
+        node.items.push(
+          this.#lose(new Marker(this.#left <= 0 ? "bytes" : "entries", "Set", setSize(source))),
+        );
+        break;
+      }
+      this.#path.push(count - 1);
+      node.items.push(this.#copy(item, depth + 1));
+      this.#path.pop();
+    }
+    return node;
+  }
+
+  #error(source: Error, depth: number): unknown {
+    const name = className(Object.getPrototypeOf(source) as object | null);
+    const node = new ErrorNode(name);
+    this.#remember(source, node);
+    const known = name in BUILT_IN_ERRORS || (this.#classes?.has(name) ?? false);
+    if (!known) this.#note(new Marker("unsupported", name), "class");
+    const fields: Record<string, unknown> = {};
+    if (name === "DOMException") {
+      // Its message and name are getters of the prototype, and the name is what tells one from another.
+      fields["message"] = this.#copy(source.message, depth + 1);
+      fields["name"] = this.#copy(source.name, depth + 1);
+    }
+    for (const key of ["message", "cause", "errors", ...Object.keys(source)]) {
+      // `cause`, `errors` and `message` are own but not enumerable on a native error.
+      if (key === "stack" || Object.hasOwn(fields, key) || !Object.hasOwn(source, key)) continue;
+      this.#left -= key.length;
+      this.#path.push(key);
+      try {
+        setOwn(fields, key, this.#copy((source as unknown as Record<string, unknown>)[key], depth + 1));
+      } catch {
+        setOwn(fields, key, this.#lose(new Marker("unreadable", "getter")));
+      }
+      this.#path.pop();
+    }
+    node.fields = fields;
+    return node;
+  }
+
+  #bytes(source: ArrayBufferView | ArrayBufferLike): unknown {
+    const isView = ArrayBuffer.isView(source);
+    const size = source.byteLength;
+    const name = isView ? viewName(source) : types.isSharedArrayBuffer(source) ? undefined : "ArrayBuffer";
+    if (name === undefined) return this.#lose(new Marker("unsupported", "SharedArrayBuffer"));
+    const unit = isView && "BYTES_PER_ELEMENT" in source ? Number(source.BYTES_PER_ELEMENT) : 1;
+    const room = Math.max(this.#left, 0);
+    const kept = size <= room ? size : room - (room % unit);
+    const view = isView
+      ? new Uint8Array(source.buffer, source.byteOffset, kept)
+      : new Uint8Array(source as ArrayBuffer, 0, kept);
+    const node = new BytesNode(name, Uint8Array.prototype.slice.call(view));
+    this.#left -= kept;
+    if (kept === size) return this.#keep(source, node);
+    return this.#lose(new Marker("bytes", name, size, node));
+  }
+
+  /** The copy of `source`, if it has one already. */
+  #seenBefore(source: object): object | undefined {
+    if (this.#seen !== undefined) return this.#seen.get(source) as object | undefined;
+    const index = this.#seenSources.indexOf(source);
+    return index === -1 ? undefined : (this.#seenCopies[index] as object);
+  }
+
+  #remember(source: object, copy: object): void {
+    if (this.#seen !== undefined) {
+      this.#seen.set(source, copy);
+    } else if (this.#seenSources.length < SEEN_IN_LIST) {
+      this.#seenSources.push(source);
+      this.#seenCopies.push(copy);
+    } else {
+      this.#seen = new Map(this.#seenSources.map((known, index) => [known, this.#seenCopies[index]]));
+      this.#seen.set(source, copy);
+    }
+  }
+
+  #keep(source: object, node: object): object {
+    this.#remember(source, node);
+    return node;
+  }
+
+  #lose(marker: Marker): Marker {
+    this.#left -= COST_OF_NUMBER;
+    this.#note(marker, "lost");
+    return marker;
+  }
+
+  #loseAt(index: number, marker: Marker): Marker {
+    this.#path.push(index);
+    this.#lose(marker);
+    this.#path.pop();
+    return marker;
+  }
+
+  /** The first place counts, and something lost counts more than a class. */
+  #note(marker: Marker, kind: Loss["kind"]): void {
+    const known = this.#loss;
+    if (known === undefined || (known.kind === "class" && kind === "lost")) {
+      this.#loss = { path: [...this.#path], marker, kind };
+    }
+  }
+}
+
+const BUILT_IN_ERRORS: Readonly<Record<string, true>> = {
+  Error: true,
+  TypeError: true,
+  RangeError: true,
+  SyntaxError: true,
+  ReferenceError: true,
+  EvalError: true,
+  URIError: true,
+  AggregateError: true,
+  DOMException: true,
+};
+
+/** Assigns an own property, whatever its name: `__proto__` too. */
+export function setOwn(target: object, key: string, value: unknown): void {
+  if (key === "__proto__") {
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  } else {
+    (target as Record<string, unknown>)[key] = value;
+  }
+}
+
+/** A plain slice would keep the whole of a huge string alive. */
+function detachedHead(text: string, length: number): string {
+  return Buffer.from(text.slice(0, length), "utf16le").toString("utf16le");
+}
+
+function nameOf(value: unknown): string {
+  try {
+    const { name } = value as { name: unknown };
+    return typeof name === "string" ? name.slice(0, 200) : "";
+  } catch {
+    return ""; // a name may be a getter, and it may throw: the marker then goes without
+  }
+}
+
+function className(prototype: object | null): string {
+  return prototype === null ? "" : nameOf((prototype as { constructor?: unknown }).constructor) || "Object";
+}
+
+/** Things whose insides are machinery and not data: streams, sockets, iterators, promises. */
+function isOpaque(value: object): boolean {
+  const candidate = value as Record<PropertyKey, unknown>;
+  return (
+    types.isPromise(value) ||
+    types.isGeneratorObject(value) ||
+    types.isWeakMap(value) ||
+    types.isWeakSet(value) ||
+    value instanceof WeakRef ||
+    types.isModuleNamespaceObject(value) ||
+    typeof candidate["then"] === "function" ||
+    typeof candidate["next"] === "function" ||
+    typeof candidate["on"] === "function" ||
+    typeof candidate["pipe"] === "function" ||
+    typeof candidate["addEventListener"] === "function" ||
+    Symbol.asyncIterator in value
+  );
+}
+
+const mapSize = (map: Map<unknown, unknown>): number =>
+  Object.getOwnPropertyDescriptor(Map.prototype, "size")?.get?.call(map) as number;
+const setSize = (set: Set<unknown>): number =>
+  Object.getOwnPropertyDescriptor(Set.prototype, "size")?.get?.call(set) as number;
+
+function viewName(view: ArrayBufferView): TypedArrayName | "Buffer" | "DataView" | undefined {
+  if (Buffer.isBuffer(view)) return "Buffer";
+  if (types.isDataView(view)) return "DataView";
+  const tag = Object.getOwnPropertyDescriptor(
+    Object.getPrototypeOf(Uint8Array.prototype),
+    Symbol.toStringTag,
+  );
+  const name = tag?.get?.call(view) as string;
+  return (TYPED_ARRAY_NAMES as readonly string[]).includes(name) ? (name as TypedArrayName) : undefined;
+}

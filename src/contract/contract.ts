@@ -1,0 +1,130 @@
+/**
+ * What stands at a boundary of a stage: checks a value, and says what was wrong with it without
+ * repeating the value, which may be secret.
+ */
+import { createHash } from "node:crypto";
+import type { ContractIdentity } from "../capsule/capsule.js";
+import { type ContractIssue, HindcastError } from "../errors.js";
+import { isSecretAt } from "./secret-paths.js";
+import {
+  isSchema,
+  jsonSchemaOf,
+  type Schema,
+  type SchemaIssue,
+  type SchemaResult,
+} from "./standard-schema.js";
+
+/** What a violation does: `enforce` throws `ContractViolation`, `observe` records it and lets the call go on. */
+export type ContractMode = "enforce" | "observe";
+export type Side = "input" | "output";
+
+/** The result of a check: the parsed value, or what was wrong. */
+export type Checked =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly issues: readonly ContractIssue[] };
+
+export interface Contract {
+  readonly stage: string;
+  readonly side: Side;
+  /** Checks a value; a promise only where the schema itself is asynchronous. Throws what the schema throws. */
+  check(value: unknown): Checked | Promise<Checked>;
+  identity(): ContractIdentity;
+}
+
+/** The contract of a schema at one side of a stage. Throws `invalid-options` for what is not a schema. */
+export function createContract(schema: unknown, stage: string, side: Side): Contract {
+  if (!isSchema(schema)) {
+    throw new HindcastError(
+      "invalid-options",
+      `The ${side} of stage "${stage}" is not a schema: give a Zod schema or any other Standard Schema.`,
+    );
+  }
+  let identity: ContractIdentity | undefined;
+  return {
+    stage,
+    side,
+    check(value) {
+      const result = schema["~standard"].validate(value);
+      return result instanceof Promise
+        ? result.then((settled) => conclude(schema, value, settled))
+        : conclude(schema, value, result);
+    },
+    identity() {
+      if (identity === undefined) identity = identify(schema, stage, side);
+      return identity;
+    },
+  };
+}
+
+type JsonSchema = ReturnType<typeof jsonSchemaOf>;
+
+function conclude(schema: Schema, value: unknown, result: SchemaResult): Checked {
+  if (result.issues === undefined) return { ok: true, value: result.value };
+  // A mark may stand before or after a transform: either side of the schema makes a place secret.
+  const jsonSchemas = [jsonSchemaOf(schema, "input"), jsonSchemaOf(schema, "output")];
+  return { ok: false, issues: result.issues.map((issue) => describe(issue, value, jsonSchemas)) };
+}
+
+function describe(issue: SchemaIssue, value: unknown, jsonSchemas: readonly JsonSchema[]): ContractIssue {
+  const path = (issue.path ?? []).map((segment) =>
+    keyOf(typeof segment === "object" ? segment.key : segment),
+  );
+  const secret = jsonSchemas.some((jsonSchema) => isSecretAt(jsonSchema, path));
+  const expected = secret ? "a valid secret" : expectation(issue);
+  return { path, expected, received: kindAt(value, path) };
+}
+
+function keyOf(key: PropertyKey): string | number {
+  return typeof key === "symbol" ? String(key) : key;
+}
+
+/** A library's message may quote the value; what it calls `expected` does not. */
+function expectation(issue: SchemaIssue): string {
+  const { expected } = issue as { expected?: unknown };
+  return typeof expected === "string" ? expected : issue.message;
+}
+
+/** The kind of value at a path; `missing` where its key is not there. */
+function kindAt(value: unknown, path: readonly (string | number)[]): string {
+  let here: unknown = value;
+  try {
+    for (const key of path) {
+      if (typeof here !== "object" || here === null) return "missing";
+      if (here instanceof Map) here = here.get(key);
+      else if (!(key in here)) return "missing";
+      else here = (here as Record<string | number, unknown>)[key];
+    }
+    return kindOf(here);
+  } catch {
+    return "unreadable"; // a getter or a Proxy on the way threw
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  if (typeof value !== "object") return typeof value;
+  const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null)
+    ?.constructor?.name;
+  return typeof name === "string" && name !== "" && name !== "Object" ? name : "object";
+}
+
+function identify(schema: Schema, stage: string, side: Side): ContractIdentity {
+  const jsonSchema = jsonSchemaOf(schema, side);
+  if (jsonSchema === undefined) return { name: `${stage}.${side}`, hash: undefined };
+  const title = jsonSchema["title"] ?? jsonSchema["id"] ?? jsonSchema["$id"];
+  return {
+    name: typeof title === "string" ? title : `${stage}.${side}`,
+    hash: `sha256:${createHash("sha256").update(canonicalJson(jsonSchema)).digest("hex")}`,
+  };
+}
+
+/** JSON with the keys of every object in order, so that a schema written in another order is the same schema. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : part,
+  );
+}

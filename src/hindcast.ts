@@ -1,0 +1,455 @@
+/** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
+import { propagation } from "@opentelemetry/api";
+import type { CallKind, Version } from "./capsule/capsule.js";
+import { type Limits, resolveLimits } from "./capsule/limits.js";
+import type { RecordableClass } from "./capsule/decode-value.js";
+import { type ContractMode, createContract } from "./contract/contract.js";
+import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
+import { Turns } from "./effects/turns.js";
+import { HindcastError } from "./errors.js";
+import { createRunId, drawSeed } from "./ids.js";
+import { mathRandom, wallClock } from "./originals.js";
+import { CapsuleQueue } from "./record/capsule-queue.js";
+import { FailureReport, type Failure, type Logger } from "./record/failure-report.js";
+import { keep, type KeepRule } from "./record/keep.js";
+import { Recording, type RecordingOptions, type RunSummary } from "./record/recording.js";
+import { createRecordingConductor } from "./record/recording-conductor.js";
+import { createDecorator } from "./stage/decorator.js";
+import type { Definition, VersionSource } from "./stage/definition.js";
+import { Run } from "./stage/run.js";
+import { Scopes } from "./stage/scopes.js";
+import type { FailureSource, Host, RunListener } from "./stage/seam.js";
+import type { AnyFunction } from "./stage/stage.js";
+import type {
+  DataOptions,
+  ModelOptions,
+  PipelineOptions,
+  StageFactory,
+  VersionOptions,
+} from "./stage/stage-options.js";
+import { mustBeFunction, nameOf, wrapStage } from "./stage/wrap.js";
+import { memoryStore } from "./stores/memory-store.js";
+import type { Store } from "./stores/store.js";
+import { SEED_BAGGAGE } from "./telemetry/names.js";
+import { createSpanListener } from "./telemetry/spans.js";
+import { LIBRARY_VERSION } from "./version.js";
+
+export interface HindcastOptions {
+  /** The service's name, or its name and version. */
+  readonly service: string | { readonly name: string; readonly version: string };
+  /** Where capsules go. Default: `memoryStore()`, a ring of the newest 1,000. */
+  readonly store?: Store;
+  /** Which runs are kept: by any of these rules. Default: all. An empty list records nothing. */
+  readonly keep?: KeepRule | readonly KeepRule[];
+  /** What a contract violation does, where a stage does not say. Default `enforce`. */
+  readonly contracts?: ContractMode;
+  /** The seed of runs whose pipeline and caller give none. Default: drawn for each run. */
+  readonly seed?: number | (() => number);
+  /** How much of a value and of a run is recorded. */
+  readonly limits?: Partial<Limits>;
+  /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
+  readonly classes?: readonly RecordableClass[];
+  /** Bytes that may wait for the store before runs are lost. Default 64 MiB. */
+  readonly queueBytes?: number;
+  /** Called when something of the library's, or given to it, fails; at most once for each kind of failure. */
+  readonly onError?: (failure: Failure) => void;
+  /** Told of the same failures; a pino logger fits. Default: process warnings. */
+  readonly logger?: Logger;
+}
+
+/** The run that the current code is part of. */
+export interface CurrentRun {
+  /** The run's id, and its capsule's. */
+  readonly id: string;
+  readonly traceId: string | undefined;
+  readonly seed: number;
+  readonly pipeline: string;
+  /** The innermost stage. */
+  readonly stage: string;
+  readonly data: Version | undefined;
+  readonly model: Version | undefined;
+}
+
+/** Counters since the instance was made. Every run is in one of `discarded`, `waiting`, `stored`, `lost` once it has ended. */
+export interface HindcastStats {
+  readonly runs: {
+    readonly started: number;
+    readonly ended: number;
+    /** Ended, and kept by no rule. */
+    readonly discarded: number;
+  };
+  readonly capsules: {
+    /** On their way to the store. */
+    readonly waiting: number;
+    /** Acknowledged by the store. */
+    readonly stored: number;
+    readonly storedBytes: number;
+    /** Kept, but lost: to a full queue, a failing codec, a failing store. */
+    readonly lost: { readonly queue: number; readonly codec: number; readonly store: number };
+  };
+  /** Failures that were caught, by where. */
+  readonly failures: Readonly<Record<FailureSource, number>>;
+}
+
+export interface Hindcast extends AsyncDisposable {
+  readonly store: Store;
+  readonly ingest: StageFactory<DataOptions & VersionOptions>;
+  readonly feature: StageFactory<DataOptions & VersionOptions>;
+  readonly infer: StageFactory<ModelOptions & VersionOptions>;
+  readonly decide: StageFactory<VersionOptions>;
+  readonly tool: StageFactory<VersionOptions>;
+  readonly agent: StageFactory<VersionOptions>;
+  /** A function in which stages run; a call of it from outside is the root of a run. */
+  readonly pipeline: StageFactory<PipelineOptions & VersionOptions>;
+  /** Declares a function to read from the outside world. */
+  effect<F extends AnyFunction>(options: EffectOptions, body: F): F;
+  /** Declares methods of a client to do so, as effects named `<name>.<method>`. */
+  effects<C extends object, M extends keyof C & string>(name: string, client: C, methods: readonly M[]): C;
+  /** A float in [0, 1): from the stage's seeded stream within a run, from `Math.random` outside. */
+  random(): number;
+  /** Milliseconds since the epoch; within a run the reading is recorded, and replayed. */
+  now(): number;
+  /** The run that the current code is part of; undefined outside of runs. */
+  current(): CurrentRun | undefined;
+  /** Resolves when everything kept so far has been stored, or lost and counted. Never rejects. */
+  flush(): Promise<void>;
+  /** Flushes, and closes the store. Stages go on working; their runs are no longer recorded. */
+  close(): Promise<void>;
+  stats(): HindcastStats;
+}
+
+const DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024;
+const MAXIMUM_SEED = 0xffff_ffff;
+
+/** Makes an instance. Throws `invalid-options` for options that make no sense, and never again after that. */
+export function hindcast(options: HindcastOptions): Hindcast {
+  return new Instance(options);
+}
+
+type AnyOptions = {
+  readonly name?: string;
+  readonly mode?: ContractMode;
+  readonly data?: VersionSource;
+  readonly model?: VersionSource;
+  readonly input?: unknown;
+  readonly output?: unknown;
+  readonly seed?: Definition["seed"];
+};
+
+/** What a replay needs of an instance. */
+export interface ReplayHost extends Host {
+  readonly recordingOptions: RecordingOptions;
+  /** By name, those whose instances it can give back. */
+  readonly classes: ReadonlyMap<string, RecordableClass>;
+}
+
+/** The instance a wrapped function belongs to. */
+export function replayHostOf(host: Host): ReplayHost {
+  if (host instanceof Instance) return host;
+  throw new HindcastError(
+    "replay-entry",
+    "The entry was not wrapped by hindcast(): wrap it with hc.pipeline or a stage.",
+  );
+}
+
+class Instance implements Hindcast, ReplayHost {
+  readonly scopes = new Scopes();
+  readonly store: Store;
+  readonly ingest = this.#factory("ingest") as Hindcast["ingest"];
+  readonly feature = this.#factory("feature") as Hindcast["feature"];
+  readonly infer = this.#factory("infer") as Hindcast["infer"];
+  readonly decide = this.#factory("decide") as Hindcast["decide"];
+  readonly tool = this.#factory("tool") as Hindcast["tool"];
+  readonly agent = this.#factory("agent") as Hindcast["agent"];
+  readonly pipeline = this.#factory("pipeline") as Hindcast["pipeline"];
+  readonly now = createClock(this);
+  readonly #keep: readonly KeepRule[];
+  readonly #mode: ContractMode;
+  readonly #seed: HindcastOptions["seed"];
+  readonly #failures: FailureReport;
+  readonly #queue: CapsuleQueue;
+  readonly #recording: RecordingOptions;
+  readonly #classes: ReadonlyMap<string, RecordableClass>;
+  #started = 0;
+  #ended = 0;
+  #discarded = 0;
+  #closed = false;
+
+  constructor(options: HindcastOptions) {
+    const service = serviceOf(options);
+    this.store = storeOf(options);
+    this.#keep = rulesOf(options);
+    this.#mode = modeOf(options.contracts, "hindcast({ contracts })") ?? "enforce";
+    this.#seed = options.seed;
+    if (typeof options.seed === "number") mustBeSeed(options.seed, "hindcast({ seed })");
+    this.#failures = new FailureReport(options.onError, options.logger);
+    this.#queue = new CapsuleQueue(this.store, queueBytesOf(options), this.#report);
+    this.#classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
+    this.#recording = {
+      service,
+      writer: `hindcast ${LIBRARY_VERSION}`,
+      limits: resolveLimits(options.limits),
+      classes: new Set(this.#classes.keys()),
+      ended: this.#runEnded,
+    };
+  }
+
+  get recordingOptions(): RecordingOptions {
+    return this.#recording;
+  }
+
+  get classes(): ReadonlyMap<string, RecordableClass> {
+    return this.#classes;
+  }
+
+  open(root: Definition, input: readonly unknown[]): Run | undefined {
+    const recorded = this.#keep.length > 0 && !this.#closed;
+    const spans = createSpanListener(LIBRARY_VERSION);
+    if (!recorded && spans === undefined) return undefined;
+    this.#started += 1;
+    const listeners: RunListener[] = [];
+    // Spans come first: the recording then finds the trace that the run belongs to.
+    if (spans !== undefined) listeners.push(spans);
+    const turns = recorded ? new Turns() : undefined;
+    const recording = turns && new Recording(this.#recording, turns);
+    listeners.push(recording ?? this.#counter);
+    const startedAt = wallClock();
+    return new Run({
+      id: createRunId(startedAt),
+      seed: this.#seedOf(root, input),
+      startedAt,
+      definition: root,
+      listeners,
+      conductor: recording && turns && createRecordingConductor(recording, turns),
+      report: this.#report,
+    });
+  }
+
+  effect<F extends AnyFunction>(options: EffectOptions, body: F): F {
+    return createEffect(this, options, body);
+  }
+
+  effects<C extends object, M extends keyof C & string>(name: string, client: C, methods: readonly M[]): C {
+    return createEffects(this, name, client, methods);
+  }
+
+  random(): number {
+    return this.scopes.active()?.random() ?? mathRandom();
+  }
+
+  current(): CurrentRun | undefined {
+    const call = this.scopes.active();
+    if (call === undefined) return undefined;
+    const { run, definition, data, model } = call;
+    return {
+      id: run.id,
+      traceId: run.trace?.traceId,
+      seed: run.seed,
+      pipeline: run.definition.name,
+      stage: definition.name,
+      data,
+      model,
+    };
+  }
+
+  flush(): Promise<void> {
+    return this.#queue.drain();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#queue.drain();
+    try {
+      await this.store.close();
+    } catch (error) {
+      this.#report("store", error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  stats(): HindcastStats {
+    const { stored, storedBytes, lostToFullQueue, lostToCodec, lostToStore } = this.#queue.counters;
+    return {
+      runs: { started: this.#started, ended: this.#ended, discarded: this.#discarded },
+      capsules: {
+        waiting: this.#queue.waiting,
+        stored,
+        storedBytes,
+        lost: { queue: lostToFullQueue, codec: lostToCodec, store: lostToStore },
+      },
+      failures: this.#failures.counts(),
+    };
+  }
+
+  readonly #report = (source: FailureSource, error: unknown): void => this.#failures.report(source, error);
+
+  readonly #counter: RunListener = {
+    callStarted: () => undefined,
+    callEnded: () => undefined,
+    contractViolated: () => undefined,
+    runEnded: () => {
+      this.#ended += 1;
+      this.#discarded += 1;
+    },
+  };
+
+  readonly #runEnded = (recording: Recording): void => {
+    this.#ended += 1;
+    const summary = recording.summary();
+    const rule = this.#keep.find((candidate) => this.#keeps(candidate, summary));
+    if (rule === undefined) this.#discarded += 1;
+    else this.#queue.add(recording, summary, rule.name);
+  };
+
+  /** A rule that throws keeps nothing. */
+  #keeps(rule: KeepRule, summary: RunSummary): boolean {
+    try {
+      return rule.keeps(summary);
+    } catch (error) {
+      this.#report("keep", error);
+      return false;
+    }
+  }
+
+  /** In this order: the pipeline's own, the caller's, the instance's, one drawn. */
+  #seedOf(root: Definition, input: readonly unknown[]): number {
+    try {
+      const { seed } = root;
+      if (seed !== undefined)
+        return mustBeSeed(typeof seed === "number" ? seed : seed(...(input as never[])), "seed");
+      const inherited = propagation.getActiveBaggage()?.getEntry(SEED_BAGGAGE)?.value;
+      if (inherited !== undefined && /^\d{1,10}$/.test(inherited) && Number(inherited) <= MAXIMUM_SEED) {
+        return Number(inherited);
+      }
+      if (this.#seed !== undefined) {
+        return mustBeSeed(typeof this.#seed === "number" ? this.#seed : this.#seed(), "seed");
+      }
+    } catch (error) {
+      // A seed that cannot be had must not cost the service a decision.
+      this.#report("seed", error);
+    }
+    return drawSeed();
+  }
+
+  #factory(kind: CallKind): unknown {
+    return (options: AnyOptions, ...rest: unknown[]): unknown => {
+      if (typeof options !== "object" || options === null) {
+        throw new HindcastError(
+          "invalid-options",
+          `hc.${kind}(options, fn): the first argument is the options object.`,
+        );
+      }
+      if (rest.length > 0) return this.#wrap(kind, options, rest[0]);
+      return createDecorator((method, name) =>
+        this.#wrap(kind, { ...options, name: options.name ?? name }, method),
+      );
+    };
+  }
+
+  #wrap(kind: CallKind, options: AnyOptions, body: unknown): AnyFunction {
+    mustBeFunction(body, options.name ?? "", kind);
+    const name = nameOf(options.name, body, kind);
+    if (typeof options.seed === "number") mustBeSeed(options.seed, `the seed of "${name}"`);
+    return wrapStage(
+      this,
+      {
+        name,
+        kind,
+        data: versionOf(options.data, kind === "ingest" || kind === "feature", name, "data"),
+        model: versionOf(options.model, kind === "infer", name, "model"),
+        input: options.input === undefined ? undefined : createContract(options.input, name, "input"),
+        output: options.output === undefined ? undefined : createContract(options.output, name, "output"),
+        mode: modeOf(options.mode, `the mode of "${name}"`) ?? this.#mode,
+        seed: options.seed,
+      },
+      body,
+    );
+  }
+}
+
+function serviceOf({ service }: HindcastOptions): { name: string; version: string | undefined } {
+  const { name, version } =
+    typeof service === "string" ? { name: service, version: undefined } : (service ?? {});
+  if (typeof name !== "string" || name === "") {
+    throw new HindcastError(
+      "invalid-options",
+      'hindcast({ service }) is missing: name the service, such as "loan-approval".',
+    );
+  }
+  return { name, version };
+}
+
+function storeOf({ store }: HindcastOptions): Store {
+  const given = store ?? memoryStore();
+  for (const member of ["append", "get", "find", "close"] as const) {
+    if (typeof given[member] !== "function") {
+      throw new HindcastError("invalid-options", `hindcast({ store }): the store has no ${member}().`);
+    }
+  }
+  return given;
+}
+
+function rulesOf(options: HindcastOptions): readonly KeepRule[] {
+  const rules =
+    options.keep === undefined ? [keep.all()] : Array.isArray(options.keep) ? options.keep : [options.keep];
+  for (const rule of rules as readonly Partial<KeepRule>[]) {
+    if (typeof rule?.keeps !== "function" || typeof rule.name !== "string") {
+      throw new HindcastError(
+        "invalid-options",
+        "hindcast({ keep }): each rule is { name, keeps }, such as keep.errors().",
+      );
+    }
+  }
+  return rules as readonly KeepRule[];
+}
+
+function modeOf(mode: ContractMode | undefined, what: string): ContractMode | undefined {
+  if (mode !== undefined && mode !== "enforce" && mode !== "observe") {
+    throw new HindcastError(
+      "invalid-options",
+      `${what} is ${JSON.stringify(mode)}: give "enforce" or "observe".`,
+    );
+  }
+  return mode;
+}
+
+function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {
+  if (!Number.isSafeInteger(queueBytes) || queueBytes < 1) {
+    throw new HindcastError(
+      "invalid-options",
+      `hindcast({ queueBytes: ${queueBytes} }): give a positive integer.`,
+    );
+  }
+  return queueBytes;
+}
+
+function mustBeSeed(seed: number, what: string): number {
+  if (!Number.isInteger(seed) || seed < 0 || seed > MAXIMUM_SEED) {
+    throw new HindcastError(
+      "invalid-options",
+      `${what} is ${seed}: give an integer from 0 to ${MAXIMUM_SEED}.`,
+    );
+  }
+  return seed;
+}
+
+function versionOf(
+  source: VersionSource | undefined,
+  required: boolean,
+  stage: string,
+  which: "data" | "model",
+): VersionSource | undefined {
+  if (source === undefined && !required) return undefined;
+  if (typeof source === "function") return source;
+  if (typeof source?.name !== "string" || typeof source.version !== "string") {
+    throw new HindcastError(
+      "invalid-options",
+      `Stage "${stage}" needs ${which}: { name, version }, both text, or a function of its input that returns them.`,
+    );
+  }
+  return source;
+}

@@ -1,0 +1,37 @@
+/**
+ * The platform's own clock, timers and randomness, captured when the library loads.
+ * The library reads time and chance through these alone, so that nothing it patches or an
+ * application replaces can make a recorder observe itself.
+ */
+import { randomFillSync } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import {
+  clearTimeout as cancelTimeout,
+  setImmediate as scheduleImmediate,
+  setTimeout as scheduleTimeout,
+} from "node:timers";
+
+/** Milliseconds since the epoch. */
+export const wallClock: () => number = Date.now.bind(Date);
+/** Milliseconds on a clock that never goes back. */
+export const monotonicClock: () => number = performance.now.bind(performance);
+export const setImmediateOriginal: typeof scheduleImmediate = scheduleImmediate;
+export const setTimeoutOriginal: typeof scheduleTimeout = scheduleTimeout;
+export const clearTimeoutOriginal: typeof cancelTimeout = cancelTimeout;
+/** A float in [0, 1) from the application's generator; used only where a caller asks for it outside a run. */
+export const mathRandom: () => number = Math.random.bind(Math);
+
+const POOL_BYTES = 4096;
+const pool = new Uint8Array(POOL_BYTES);
+let used = POOL_BYTES;
+
+/** `count` unpredictable bytes (at most 256), as a view that is only valid until the next call. */
+export function randomBytes(count: number): Uint8Array {
+  if (used + count > POOL_BYTES) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const view = pool.subarray(used, used + count);
+  used += count;
+  return view;
+}

@@ -1,0 +1,65 @@
+/** Where failures of the library, or of what was given to it, end: counted each time, told once for each kind. */
+import type { FailureSource } from "../stage/seam.js";
+
+/** A failure that the service was spared. */
+export interface Failure {
+  readonly source: FailureSource;
+  /** What failed and what became of it. */
+  readonly message: string;
+  readonly error: unknown;
+}
+
+/** The part of a logger that is used; pino's fits. */
+export interface Logger {
+  warn(fields: object, message: string): void;
+}
+
+const CONSEQUENCES: Readonly<Record<FailureSource, string>> = {
+  listener: "A listener failed: this part of the run is missing from its record.",
+  keep: "A keep rule threw: it kept nothing.",
+  codec: "A run could not be encoded: its capsule is lost.",
+  store: "The store failed: the capsules it was given are counted as lost.",
+  version: "A version function threw: the stage's version is recorded as unknown.",
+  seed: "A seed could not be had: one was drawn.",
+  logger: "onError or the logger threw.",
+};
+
+export class FailureReport {
+  readonly #onError: ((failure: Failure) => void) | undefined;
+  readonly #logger: Logger | undefined;
+  readonly #counts: Record<FailureSource, number> = {
+    listener: 0,
+    keep: 0,
+    codec: 0,
+    store: 0,
+    version: 0,
+    seed: 0,
+    logger: 0,
+  };
+
+  constructor(onError: ((failure: Failure) => void) | undefined, logger: Logger | undefined) {
+    this.#onError = onError;
+    this.#logger = logger;
+  }
+
+  counts(): Readonly<Record<FailureSource, number>> {
+    return { ...this.#counts };
+  }
+
+  report(source: FailureSource, error: unknown): void {
+    this.#counts[source] += 1;
+    if (this.#counts[source] > 1) return;
+    const message = `hindcast: ${CONSEQUENCES[source]} Further failures of this kind are only counted in stats().`;
+    try {
+      this.#onError?.({ source, message, error });
+      if (this.#logger !== undefined) this.#logger.warn({ err: error, source }, message);
+      else if (this.#onError === undefined) process.emitWarning(message, { detail: describe(error) });
+    } catch {
+      this.#counts.logger += 1; // whoever is to be told cannot hear; the counter is what is left
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,375 @@
+/**
+ * What is known of one run while it goes on: snapshots, not bytes. Encoding waits until it is
+ * decided that the run is kept, and happens off the path of the calls.
+ *
+ * Invariants
+ * 1. Everything is entered in the order in which the program saw it; that order is the capsule's.
+ * 2. A value is copied when it crosses a boundary, before anyone else can change it (G3).
+ * 3. What is held is bounded by the limits (G8); what is over them is a marker, and counted.
+ * 4. Nothing is entered once the root has settled.
+ */
+import type { Context } from "@opentelemetry/api";
+import { crc32 } from "node:zlib";
+import {
+  CAPSULE_FORMAT,
+  type CallRecord,
+  type Capsule,
+  type CapsuleEvent,
+  type CapsuleSummary,
+  type EffectRecord,
+  type EventKind,
+  type OutcomeRecord,
+  type ReplayabilityReason,
+  type StageRecord,
+  sameVersion,
+  type Version,
+  type ViolationRecord,
+} from "../capsule/capsule.js";
+import { encodeValue } from "../capsule/encode-value.js";
+import { currentEnvironment } from "../capsule/environment.js";
+import type { Limits } from "../capsule/limits.js";
+import { Marker } from "../capsule/marker.js";
+import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
+import type { Side } from "../contract/contract.js";
+import type { ContractIssue } from "../errors.js";
+import { formatPath } from "../json-path.js";
+import { monotonicClock } from "../originals.js";
+import type { Definition, Outcome } from "../stage/definition.js";
+import type { EffectCall } from "../stage/effect-call.js";
+import type { RunListener } from "../stage/seam.js";
+import type { Run } from "../stage/run.js";
+import type { StageCall } from "../stage/stage-call.js";
+
+/** What all recordings of one instance have in common. */
+export interface RecordingOptions {
+  readonly service: { readonly name: string; readonly version: string | undefined };
+  readonly writer: string;
+  readonly limits: Limits;
+  /** Names of the classes whose instances a replay can give back. */
+  readonly classes: ReadonlySet<string>;
+  readonly ended: (recording: Recording) => void;
+}
+
+/** Tells whether the program is running because something was handed to it; a replay always does. */
+export interface Prompting {
+  readonly open: boolean;
+}
+
+/** What a run is judged by when it has ended. */
+export type RunSummary = Omit<CapsuleSummary, "kept">;
+
+type OutcomeSnapshot =
+  | { readonly status: "ok"; readonly value: Snapshot }
+  | { readonly status: "error"; readonly value: Snapshot; readonly stack: string }
+  | { readonly status: "pending" };
+
+interface Begun {
+  readonly at: number;
+  duration: number;
+  readonly input: readonly Snapshot[];
+  outcome: OutcomeSnapshot;
+  asynchronous: boolean;
+  readonly unprompted: boolean;
+}
+
+interface CallEntry extends Begun {
+  readonly stage: number;
+  readonly parent: number;
+  readonly ordinal: number;
+  delivered: boolean;
+}
+
+interface EffectEntry extends Begun {
+  readonly name: string;
+  readonly call: number;
+  readonly ordinal: number;
+}
+
+/** What an entry costs besides its values. */
+const ENTRY_BYTES = 64;
+const MAXIMUM_REASONS = 16;
+const STACK_UNITS = 4096;
+const PENDING: OutcomeSnapshot = { status: "pending" };
+
+export class Recording implements RunListener {
+  readonly #options: RecordingOptions;
+  readonly #prompting: Prompting;
+  readonly #startedAt = monotonicClock();
+  readonly #stages: {
+    readonly definition: Definition;
+    readonly data: Version | undefined;
+    readonly model: Version | undefined;
+  }[] = [];
+  readonly #calls: CallEntry[] = [];
+  readonly #effects: EffectEntry[] = [];
+  readonly #events: CapsuleEvent[] = [];
+  readonly #violations: ViolationRecord[] = [];
+  readonly #reasons: ReplayabilityReason[] = [];
+  #run: Run | undefined;
+  #size = 0;
+  #closed = false;
+
+  constructor(options: RecordingOptions, prompting: Prompting = { open: true }) {
+    this.#options = options;
+    this.#prompting = prompting;
+  }
+
+  /** Estimated bytes held. */
+  get size(): number {
+    return this.#size;
+  }
+
+  callStarted(call: StageCall, input: readonly unknown[], _context: Context): undefined {
+    if (this.#closed) return;
+    this.#run = call.run;
+    const snapshots = this.#takeAll(input);
+    // What a root is given, a replay must give it again; what a stage is given, the program makes anew.
+    if (call.parent === undefined) {
+      for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
+    }
+    this.#calls[call.index] = {
+      stage: this.#stageIndex(call),
+      parent: call.parent?.index ?? -1,
+      ordinal: call.ordinal,
+      at: this.#now(),
+      duration: 0,
+      input: snapshots,
+      outcome: PENDING,
+      asynchronous: true,
+      delivered: false,
+      unprompted: !this.#prompting.open,
+    };
+    this.#enter("call-start", call.index);
+  }
+
+  callEnded(call: StageCall, outcome: Outcome, delivered: boolean): void {
+    const entry = this.#calls[call.index];
+    if (this.#closed || entry === undefined) return;
+    entry.duration = this.#now() - entry.at;
+    entry.outcome = this.#takeOutcome(outcome);
+    entry.delivered = delivered;
+    entry.asynchronous = call.asynchronous;
+    this.#enter("call-end", call.index);
+  }
+
+  contractViolated(call: StageCall, side: Side, issues: readonly ContractIssue[]): void {
+    if (!this.#closed) this.#violations.push({ call: call.index, side, issues });
+  }
+
+  runEnded(run: Run): void {
+    this.#run = run;
+    this.#closed = true;
+    this.#options.ended(this);
+  }
+
+  /** Enters an effect that begins, and returns its number; -1 once the run has ended. */
+  effectStarted(effect: EffectCall, input: readonly unknown[]): number {
+    if (this.#closed) return -1;
+    const index = this.#effects.length;
+    this.#effects.push({
+      name: effect.name,
+      call: effect.call.index,
+      ordinal: effect.ordinal,
+      at: this.#now(),
+      duration: 0,
+      input: this.#takeAll(input),
+      outcome: PENDING,
+      asynchronous: false,
+      unprompted: !this.#prompting.open,
+    });
+    this.#enter("effect-start", index);
+    return index;
+  }
+
+  /** The effect has returned a promise. */
+  effectReturned(index: number): void {
+    const entry = this.#effects[index];
+    if (!this.#closed && entry !== undefined) entry.asynchronous = true;
+  }
+
+  /** Its result has come; it is handed over, and ends, at its turn. */
+  effectArrived(index: number): void {
+    const entry = this.#effects[index];
+    if (!this.#closed && entry !== undefined) entry.duration = this.#now() - entry.at;
+  }
+
+  effectEnded(index: number, outcome: Outcome): void {
+    const entry = this.#effects[index];
+    if (this.#closed || entry === undefined) return;
+    if (!entry.asynchronous) entry.duration = this.#now() - entry.at;
+    const taken = this.#takeOutcome(outcome);
+    if (taken.status !== "pending") this.#judge(taken.value, entry.name, "The result of effect");
+    entry.outcome = taken;
+    this.#enter("effect-end", index);
+  }
+
+  summary(): RunSummary {
+    const run = this.#run as Run;
+    const root = this.#calls[0];
+    const versions = new Set<string>();
+    for (const { data, model } of this.#stages) {
+      if (data !== undefined) versions.add(`${data.name}@${data.version}`);
+      if (model !== undefined) versions.add(`${model.name}@${model.version}`);
+    }
+    return {
+      id: run.id,
+      service: this.#options.service.name,
+      pipeline: run.definition.name,
+      startedAt: run.startedAt,
+      duration: (root?.duration ?? 0) / 1000,
+      status: root?.outcome.status === "error" ? "error" : "ok",
+      violations: this.#violations.length,
+      versions: [...versions],
+      exact: this.#reasons.length === 0,
+      traceId: run.trace?.traceId,
+    };
+  }
+
+  /**
+   * Makes the capsule. Yields after each value that it has encoded, so that whoever drives it can
+   * let the event loop breathe.
+   */
+  *seal(kept: string): Generator<undefined, Capsule> {
+    const run = this.#run as Run;
+    const values = new ValueTable();
+    const calls: CallRecord[] = [];
+    for (const { input, outcome, ...call } of this.#calls) {
+      calls.push({ ...call, input: yield* values.addAll(input), outcome: yield* values.addOutcome(outcome) });
+    }
+    const effects: EffectRecord[] = [];
+    for (const { input, outcome, ...effect } of this.#effects) {
+      effects.push({
+        ...effect,
+        input: yield* values.addAll(input),
+        outcome: yield* values.addOutcome(outcome),
+      });
+    }
+    return {
+      format: CAPSULE_FORMAT,
+      id: run.id,
+      writer: this.#options.writer,
+      service: this.#options.service,
+      pipeline: run.definition.name,
+      startedAt: run.startedAt,
+      seed: run.seed,
+      trace: run.trace,
+      environment: currentEnvironment(),
+      limits: this.#options.limits,
+      replayable: { exact: this.#reasons.length === 0, reasons: this.#reasons },
+      kept,
+      stages: this.#stages.map(
+        ({ definition, data, model }): StageRecord => ({
+          name: definition.name,
+          kind: definition.kind,
+          data,
+          model,
+          input: definition.input?.identity(),
+          output: definition.output?.identity(),
+        }),
+      ),
+      calls,
+      effects,
+      events: this.#events,
+      violations: this.#violations,
+      values: values.bytes,
+    };
+  }
+
+  /** The stage table has one entry for each version a stage was called with; runs have few. */
+  #stageIndex(call: StageCall): number {
+    const { definition, data, model } = call;
+    const known = this.#stages.findIndex(
+      (stage) =>
+        stage.definition === definition && sameVersion(stage.data, data) && sameVersion(stage.model, model),
+    );
+    return known !== -1 ? known : this.#stages.push({ definition, data, model }) - 1;
+  }
+
+  #takeAll(values: readonly unknown[]): readonly Snapshot[] {
+    return values.map((value) => this.#take(value));
+  }
+
+  #take(value: unknown): Snapshot {
+    const { limits, classes } = this.#options;
+    const left = limits.capsuleBytes - this.#size;
+    if (left <= 0) {
+      const marker = new Marker("capsule", "", limits.capsuleBytes);
+      return { copy: marker, size: 0, shared: undefined, loss: { path: [], marker, kind: "lost" } };
+    }
+    const within = left < limits.valueBytes ? { ...limits, valueBytes: left } : limits;
+    const snapshot = takeSnapshot(value, within, classes);
+    this.#size += snapshot.size;
+    return snapshot;
+  }
+
+  #takeOutcome(outcome: Outcome): OutcomeSnapshot {
+    if (outcome.status === "ok") return { status: "ok", value: this.#take(outcome.value) };
+    return { status: "error", value: this.#take(outcome.error), stack: stackOf(outcome.error) };
+  }
+
+  /** Notes why a replay could not give this value back to the program as it was. */
+  #judge(snapshot: Snapshot, name: string, what: string): void {
+    const { loss } = snapshot;
+    if (loss === undefined || this.#reasons.length >= MAXIMUM_REASONS) return;
+    const place = loss.path.length === 0 ? "" : ` at ${formatPath(loss.path)}`;
+    const message =
+      loss.kind === "class"
+        ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class: list the class in hindcast({ classes }).`
+        : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}).`;
+    this.#reasons.push({ code: loss.kind, name, message });
+  }
+
+  #enter(kind: EventKind, index: number): void {
+    this.#size += ENTRY_BYTES;
+    this.#events.push({ kind, index });
+  }
+
+  /** Microseconds since the run began. */
+  #now(): number {
+    return Math.round((monotonicClock() - this.#startedAt) * 1000);
+  }
+}
+
+/** The values of a capsule: those of equal content once. */
+class ValueTable {
+  readonly bytes: Uint8Array[] = [];
+  readonly #byChecksum = new Map<number, number[]>();
+
+  *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
+    const references: number[] = [];
+    for (const snapshot of snapshots) {
+      references.push(this.#add(snapshot));
+      yield;
+    }
+    return references;
+  }
+
+  *addOutcome(outcome: OutcomeSnapshot): Generator<undefined, OutcomeRecord> {
+    if (outcome.status === "pending") return outcome;
+    const value = this.#add(outcome.value);
+    yield;
+    return outcome.status === "ok"
+      ? { status: "ok", value }
+      : { status: "error", value, stack: outcome.stack };
+  }
+
+  #add(snapshot: Snapshot): number {
+    const bytes = encodeValue(snapshot);
+    const checksum = crc32(bytes);
+    const alike = this.#byChecksum.get(checksum) ?? [];
+    const known = alike.find((reference) => Buffer.compare(this.bytes[reference] as Uint8Array, bytes) === 0);
+    if (known !== undefined) return known;
+    const reference = this.bytes.push(bytes) - 1;
+    this.#byChecksum.set(checksum, [...alike, reference]);
+    return reference;
+  }
+}
+
+function stackOf(error: unknown): string {
+  try {
+    const { stack } = error as { stack?: unknown };
+    return typeof stack === "string" ? stack.slice(0, STACK_UNITS).toWellFormed() : "";
+  } catch {
+    return ""; // null and undefined can be thrown, and a stack can be a getter
+  }
+}

@@ -1,0 +1,45 @@
+import { type Capsule, type StageRecord, sameVersion, type Version } from "../capsule/capsule.js";
+import { compareEnvironments } from "../capsule/environment.js";
+
+/** What was declared otherwise in the two runs, in lines such as `stage risk: model risk@7 -> risk@8`. */
+export function declaredChanges(recorded: Capsule, replayed: Capsule): readonly string[] {
+  const changes = [...compareEnvironments(recorded.environment, replayed.environment)];
+  const seen = new Set<string>();
+  for (const was of recorded.stages) {
+    const is = replayed.stages.find((stage) => stage.name === was.name);
+    if (is === undefined || seen.has(was.name)) continue;
+    seen.add(was.name);
+    changes.push(...stageChanges(was, is));
+  }
+  return changes;
+}
+
+function stageChanges(was: StageRecord, is: StageRecord): string[] {
+  const changes: string[] = [];
+  if (was.kind !== is.kind) changes.push(`kind ${was.kind} -> ${is.kind}`);
+  for (const which of ["data", "model"] as const) {
+    if (!sameVersion(was[which], is[which])) {
+      changes.push(
+        `${which} ${formatVersion(was[which], is[which])} -> ${formatVersion(is[which], was[which])}`,
+      );
+    }
+  }
+  for (const side of ["input", "output"] as const) {
+    if (was[side]?.hash !== is[side]?.hash || (was[side] === undefined) !== (is[side] === undefined)) {
+      changes.push(`${side} contract ${formatHash(was[side])} -> ${formatHash(is[side])}`);
+    }
+  }
+  return changes.map((change) => `stage ${was.name}: ${change}`);
+}
+
+/** The digest is only told where nothing else tells the two apart. */
+function formatVersion(version: Version | undefined, other: Version | undefined): string {
+  if (version === undefined) return "none";
+  const text = `${version.name}@${version.version}`;
+  const alike = other !== undefined && text === `${other.name}@${other.version}`;
+  return alike ? `${text} (${version.digest ?? "no digest"})` : text;
+}
+
+function formatHash(identity: StageRecord["input"]): string {
+  return identity === undefined ? "none" : (identity.hash?.slice(0, 19) ?? identity.name);
+}

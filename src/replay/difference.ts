@@ -1,0 +1,156 @@
+/** Where two values differ: the first place, by path, in the order of the expected value's own keys. */
+import { Marker } from "../capsule/marker.js";
+
+export interface Difference {
+  readonly path: readonly (string | number)[];
+  readonly expected: unknown;
+  readonly actual: unknown;
+  /** The side on which there is nothing at the path; undefined where both have something. */
+  readonly absent: "expected" | "actual" | undefined;
+}
+
+type Path = readonly (string | number)[];
+
+/**
+ * The first difference, or undefined where the values are the same. `NaN` equals itself and `-0` is
+ * not `0`; the order of an object's keys and the stacks of errors do not count.
+ */
+export function firstDifference(expected: unknown, actual: unknown): Difference | undefined {
+  return compare(expected, actual, [], new Map());
+}
+
+function compare(
+  expected: unknown,
+  actual: unknown,
+  path: Path,
+  seen: Map<object, object>,
+): Difference | undefined {
+  if (Object.is(expected, actual)) return undefined;
+  const different: Difference = { path, expected, actual, absent: undefined };
+  if (typeof expected !== "object" || typeof actual !== "object" || expected === null || actual === null) {
+    return different;
+  }
+  if (Object.getPrototypeOf(expected) !== Object.getPrototypeOf(actual)) return different;
+  // On the way through a cycle the pair has been met before, and is judged there.
+  if (seen.get(expected) === actual) return undefined;
+  seen.set(expected, actual);
+  if (Array.isArray(expected)) return compareLists(expected, actual as unknown[], path, seen);
+  if (expected instanceof Date)
+    return expected.getTime() === (actual as Date).getTime() ? undefined : same(expected, actual, different);
+  if (expected instanceof RegExp || expected instanceof URL) {
+    return textOf(expected) === textOf(actual as RegExp | URL) ? undefined : different;
+  }
+  if (ArrayBuffer.isView(expected) || expected instanceof ArrayBuffer) {
+    return compareBytes(expected, actual as ArrayBuffer | ArrayBufferView, path, different);
+  }
+  if (expected instanceof Map) return compareMaps(expected, actual as Map<unknown, unknown>, path, seen);
+  if (expected instanceof Set) return compareLists([...expected], [...(actual as Set<unknown>)], path, seen);
+  const fields = compareFields(fieldsOf(expected), fieldsOf(actual), path, seen);
+  return expected instanceof Marker && fields !== undefined ? different : fields;
+}
+
+function textOf(value: RegExp | URL): string {
+  return value instanceof URL ? value.href : `${value.source}/${value.flags}/${value.lastIndex}`;
+}
+
+/** Two invalid dates are the same. */
+function same(expected: Date, actual: object, different: Difference): Difference | undefined {
+  return Number.isNaN(expected.getTime()) && Number.isNaN((actual as Date).getTime()) ? undefined : different;
+}
+
+function compareLists(
+  expected: readonly unknown[],
+  actual: readonly unknown[],
+  path: Path,
+  seen: Map<object, object>,
+) {
+  for (let index = 0; index < Math.max(expected.length, actual.length); index++) {
+    const here = [...path, index];
+    const inExpected = index in expected;
+    if (inExpected !== index in actual) return absence(here, inExpected, expected[index], actual[index]);
+    const difference = compare(expected[index], actual[index], here, seen);
+    if (difference !== undefined) return difference;
+  }
+  return undefined;
+}
+
+function compareMaps(
+  expected: Map<unknown, unknown>,
+  actual: Map<unknown, unknown>,
+  path: Path,
+  seen: Map<object, object>,
+) {
+  const simple = [...expected.keys(), ...actual.keys()].every(
+    (key) => typeof key !== "object" || key === null,
+  );
+  // Keys that are objects have no identity across the two: entries are then compared in order.
+  if (!simple) return compareLists([...expected], [...actual], path, seen);
+  for (const key of new Set([...expected.keys(), ...actual.keys()])) {
+    const here = [...path, typeof key === "number" ? key : String(key)];
+    if (expected.has(key) !== actual.has(key)) {
+      return absence(here, expected.has(key), expected.get(key), actual.get(key));
+    }
+    const difference = compare(expected.get(key), actual.get(key), here, seen);
+    if (difference !== undefined) return difference;
+  }
+  return undefined;
+}
+
+function compareFields(
+  expected: Readonly<Record<string, unknown>>,
+  actual: Readonly<Record<string, unknown>>,
+  path: Path,
+  seen: Map<object, object>,
+): Difference | undefined {
+  for (const key of new Set([...Object.keys(expected), ...Object.keys(actual)])) {
+    const here = [...path, key];
+    const inExpected = Object.hasOwn(expected, key);
+    if (inExpected !== Object.hasOwn(actual, key))
+      return absence(here, inExpected, expected[key], actual[key]);
+    const difference = compare(expected[key], actual[key], here, seen);
+    if (difference !== undefined) return difference;
+  }
+  return undefined;
+}
+
+function absence(path: Path, inExpected: boolean, expected: unknown, actual: unknown): Difference {
+  return { path, expected, actual, absent: inExpected ? "actual" : "expected" };
+}
+
+/** An error's fields are own, but some of them are hidden from enumeration. */
+function fieldsOf(value: object): Readonly<Record<string, unknown>> {
+  if (!(value instanceof Error)) return value as Record<string, unknown>;
+  const fields = Object.create(null) as Record<string, unknown>;
+  for (const key of Object.getOwnPropertyNames(value)) {
+    if (key !== "stack") fields[key] = (value as unknown as Record<string, unknown>)[key];
+  }
+  return fields;
+}
+
+function compareBytes(
+  expected: ArrayBufferView | ArrayBuffer,
+  actual: ArrayBufferView | ArrayBuffer,
+  path: Path,
+  different: Difference,
+): Difference | undefined {
+  const [a, b] = [bytesOf(expected), bytesOf(actual)];
+  if (a.length === b.length && Buffer.compare(a, b) === 0) return undefined;
+  if (!ArrayBuffer.isView(expected) || expected instanceof DataView) return different;
+  const [left, right] = [expected, actual] as unknown as [ArrayLike<unknown>, ArrayLike<unknown>];
+  for (let index = 0; index < Math.max(left.length, right.length); index++) {
+    const here = [...path, index];
+    if (index >= left.length || index >= right.length) {
+      return absence(here, index < left.length, left[index], right[index]);
+    }
+    if (!Object.is(left[index], right[index])) {
+      return { path: here, expected: left[index], actual: right[index], absent: undefined };
+    }
+  }
+  return undefined; // only the bits of a NaN differ
+}
+
+function bytesOf(value: ArrayBufferView | ArrayBuffer): Uint8Array {
+  return ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    : new Uint8Array(value);
+}

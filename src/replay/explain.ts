@@ -1,0 +1,53 @@
+import { formatValue } from "./format-value.js";
+import type { Divergence } from "./divergence.js";
+import type { ReplayOutcome, ReplayResult } from "./replay.js";
+
+/** Errors tell what went wrong at their end: there is to be room for it. */
+const WIDTH = 400;
+
+/** What a replay concluded, in lines for a person. */
+export function explain(result: ReplayResult): string {
+  const lines = [`verdict   ${result.verdict}`];
+  switch (result.verdict) {
+    case "identical":
+      lines.push(`outcome   ${formatOutcome(result.outcome)}`);
+      break;
+    case "diverged":
+      lines.push(...explainDivergence(result.divergence), ...bothOutcomes(result));
+      break;
+    case "unresolved":
+      lines.push(`why       ${result.message}`);
+      if (result.divergence !== undefined) lines.push(...explainDivergence(result.divergence));
+      lines.push(...bothOutcomes(result));
+      break;
+    default:
+      result satisfies never;
+  }
+  lines.push(...result.changes.map((change) => `changed   ${change}`));
+  return lines.join("\n");
+}
+
+function explainDivergence(divergence: Divergence): string[] {
+  return [
+    `cause     ${divergence.cause}`,
+    `at        ${divergence.call}${divergence.effect === undefined ? "" : `, effect ${divergence.effect}`}: ${divergence.point} ${divergence.path}`,
+    `expected  ${formatValue(divergence.expected, WIDTH)}`,
+    `actual    ${formatValue(divergence.actual, WIDTH)}`,
+    `why       ${divergence.message}`,
+  ];
+}
+
+function bothOutcomes(result: ReplayResult): string[] {
+  return [`recorded  ${formatOutcome(result.recorded)}`, `replayed  ${formatOutcome(result.outcome)}`];
+}
+
+function formatOutcome(outcome: ReplayOutcome): string {
+  switch (outcome.status) {
+    case "ok":
+      return formatValue(outcome.value, WIDTH);
+    case "error":
+      return `threw ${formatValue(outcome.error, WIDTH)}`;
+    case "pending":
+      return "did not end";
+  }
+}

@@ -1,0 +1,28 @@
+export type {
+  CallKind,
+  CallRecord,
+  Capsule,
+  CapsuleEvent,
+  CapsuleSummary,
+  EffectRecord,
+  OutcomeRecord,
+  StageRecord,
+  Version,
+  ViolationRecord,
+} from "../capsule/capsule.js";
+export { valueAt } from "../capsule/capsule-codec.js";
+export { Marker, type MarkerReason } from "../capsule/marker.js";
+export { describeCapsule } from "./describe-capsule.js";
+export type { Cause, Divergence, DivergencePoint } from "./divergence.js";
+export { explain } from "./explain.js";
+export {
+  type CapsuleSource,
+  type ReplayOptions,
+  type ReplayOutcome,
+  type ReplayResult,
+  inputOf,
+  outcomeOf,
+  readCapsule,
+  replay,
+} from "./replay.js";
+export type { Substitute } from "./replaying-conductor.js";

@@ -1,0 +1,23 @@
+import type { CallKind, Version } from "../capsule/capsule.js";
+import type { Contract, ContractMode } from "../contract/contract.js";
+
+/** A version known beforehand, or only once the stage's input is. */
+export type VersionSource = Version | ((...input: never[]) => Version);
+
+/** A wrapped function, as the library sees it. */
+export interface Definition {
+  readonly name: string;
+  readonly kind: CallKind;
+  readonly data: VersionSource | undefined;
+  readonly model: VersionSource | undefined;
+  readonly input: Contract | undefined;
+  readonly output: Contract | undefined;
+  readonly mode: ContractMode;
+  /** The seed of the runs it is the root of. */
+  readonly seed: number | ((...input: never[]) => number) | undefined;
+}
+
+/** What a stage returned or threw. */
+export type Outcome =
+  | { readonly status: "ok"; readonly value: unknown }
+  | { readonly status: "error"; readonly error: unknown };

@@ -1,0 +1,104 @@
+import type { Context } from "@opentelemetry/api";
+import type { ContractIssue } from "../errors.js";
+import type { Side } from "../contract/contract.js";
+import type { Definition, Outcome } from "./definition.js";
+import type { Conductor, FailureSource, RunListener } from "./seam.js";
+import type { StageCall } from "./stage-call.js";
+
+/** How a run comes into being. */
+export interface RunOptions {
+  readonly id: string;
+  readonly seed: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly definition: Definition;
+  readonly listeners: readonly RunListener[];
+  readonly conductor: Conductor | undefined;
+  readonly report: (source: FailureSource, error: unknown) => void;
+}
+
+/**
+ * One execution of a root. Whatever listens to it is called through here, where its failures end:
+ * they are reported, and never reach the program (G2).
+ */
+export class Run {
+  readonly id: string;
+  readonly seed: number;
+  readonly startedAt: number;
+  readonly definition: Definition;
+  readonly conductor: Conductor | undefined;
+  /** The root span's identity, left here by telemetry. */
+  trace: { readonly traceId: string; readonly spanId: string } | undefined;
+  readonly #listeners: readonly RunListener[];
+  readonly #report: RunOptions["report"];
+  #calls = 0;
+  #closed = false;
+
+  constructor(options: RunOptions) {
+    this.id = options.id;
+    this.seed = options.seed;
+    this.startedAt = options.startedAt;
+    this.definition = options.definition;
+    this.conductor = options.conductor;
+    this.#listeners = options.listeners;
+    this.#report = options.report;
+  }
+
+  /** Whether the root has settled. What still goes on in its scope is no longer part of the run. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  nextCallIndex(): number {
+    return this.#calls++;
+  }
+
+  /** Tells the listeners of a call that begins; what they return is the context it runs in. */
+  begin(call: StageCall, input: readonly unknown[], context: Context): Context {
+    let current = context;
+    for (const listener of this.#listeners) {
+      try {
+        current = listener.callStarted(call, input, current) ?? current;
+      } catch (error) {
+        this.#report("listener", error);
+      }
+    }
+    return current;
+  }
+
+  end(call: StageCall, outcome: Outcome, delivered: boolean): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener.callEnded(call, outcome, delivered);
+      } catch (error) {
+        this.#report("listener", error);
+      }
+    }
+    if (call.parent === undefined) this.#close(outcome);
+  }
+
+  violated(call: StageCall, side: Side, issues: readonly ContractIssue[]): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener.contractViolated(call, side, issues);
+      } catch (error) {
+        this.#report("listener", error);
+      }
+    }
+  }
+
+  report(source: FailureSource, error: unknown): void {
+    this.#report(source, error);
+  }
+
+  #close(outcome: Outcome): void {
+    this.#closed = true;
+    for (const listener of this.#listeners) {
+      try {
+        listener.runEnded(this, outcome);
+      } catch (error) {
+        this.#report("listener", error);
+      }
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import type { Version } from "../capsule/capsule.js";
+import { seededRandom } from "../seeded-random.js";
+import type { Definition, VersionSource } from "./definition.js";
+import type { Run } from "./run.js";
+
+/** One call of a stage in a run. Its place (`key`) is the same in every execution of the same program. */
+export class StageCall {
+  readonly run: Run;
+  readonly definition: Definition;
+  readonly parent: StageCall | undefined;
+  /** Its number among the calls of the run, in the order in which they began; 0 is the root. */
+  readonly index: number;
+  /** How many calls of that stage its parent had made before. */
+  readonly ordinal: number;
+  readonly data: Version | undefined;
+  readonly model: Version | undefined;
+  /** Whether it has returned a promise. */
+  asynchronous = false;
+  #effects: Map<string, number> | undefined;
+  #stages: Map<string, number> | undefined;
+  #random: (() => number) | undefined;
+
+  constructor(run: Run, definition: Definition, parent: StageCall | undefined, input: readonly unknown[]) {
+    this.run = run;
+    this.definition = definition;
+    this.parent = parent;
+    this.index = run.nextCallIndex();
+    this.ordinal = parent === undefined ? 0 : parent.#nextStage(definition.name);
+    this.data = resolveVersion(run, definition.data, input);
+    this.model = resolveVersion(run, definition.model, input);
+  }
+
+  /** Such as `approve-loan#0/risk#0`. */
+  get key(): string {
+    const own = `${this.definition.name}#${this.ordinal}`;
+    return this.parent === undefined ? own : `${this.parent.key}/${own}`;
+  }
+
+  /** The next float in [0, 1) of this call's stream. */
+  random(): number {
+    if (this.#random === undefined) this.#random = seededRandom(this.run.seed, this.key);
+    return this.#random();
+  }
+
+  nextEffect(name: string): number {
+    if (this.#effects === undefined) this.#effects = new Map();
+    return count(this.#effects, name);
+  }
+
+  #nextStage(name: string): number {
+    if (this.#stages === undefined) this.#stages = new Map();
+    return count(this.#stages, name);
+  }
+}
+
+function count(counts: Map<string, number>, name: string): number {
+  const before = counts.get(name) ?? 0;
+  counts.set(name, before + 1);
+  return before;
+}
+
+function resolveVersion(
+  run: Run,
+  source: VersionSource | undefined,
+  input: readonly unknown[],
+): Version | undefined {
+  if (typeof source !== "function") return source;
+  try {
+    return source(...(input as never[]));
+  } catch (error) {
+    run.report("version", error);
+    return { name: "unknown", version: "unknown" };
+  }
+}

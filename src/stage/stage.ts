@@ -1,0 +1,195 @@
+/**
+ * Calls a wrapped function. This is where every stage and pipeline passes.
+ *
+ * Invariants
+ * 1. The function gets its own `this` and arguments, the caller its own result, error or promise:
+ *    only contracts change a value, by parsing it (G1).
+ * 2. A synchronous function stays synchronous. A promise is followed, not raced: its end is told
+ *    before whoever awaits it goes on.
+ * 3. Each call that began ends exactly once for those who listen.
+ */
+import { type Checked, type Contract, type ContractMode, type Side } from "../contract/contract.js";
+import { type ContractIssue, ContractViolation, HindcastError } from "../errors.js";
+import type { Definition, Outcome } from "./definition.js";
+import type { Replacement, Host } from "./seam.js";
+import type { Run } from "./run.js";
+import { StageCall } from "./stage-call.js";
+
+export type AnyFunction = (...input: never[]) => unknown;
+type Callable = (this: unknown, ...input: unknown[]) => unknown;
+
+/** Calls `body` as the stage `definition`, in the run that is active or as the root of a new one. */
+export function callStage(
+  host: Host,
+  definition: Definition,
+  body: AnyFunction,
+  self: unknown,
+  input: readonly unknown[],
+): unknown {
+  const parent = host.scopes.active();
+  if (parent !== undefined && !parent.run.closed) {
+    return callInRun(host, parent.run, parent, definition, body, self, input);
+  }
+  // What outlives a replay must not begin to live; what outlives a recorded run is a root of its own.
+  const plain = parent?.run.conductor?.replaying === true || host.scopes.suspended();
+  const run = plain ? undefined : host.open(definition, input);
+  if (run === undefined) return callChecked(undefined, definition, body as Callable, self, input);
+  return callInRun(host, run, undefined, definition, body, self, input);
+}
+
+/** Calls `body` as a stage of `run`: as its root where there is no `parent`. */
+export function callInRun(
+  host: Host,
+  run: Run,
+  parent: StageCall | undefined,
+  definition: Definition,
+  body: AnyFunction,
+  self: unknown,
+  input: readonly unknown[],
+): unknown {
+  const call = new StageCall(run, definition, parent, input);
+  const context = host.scopes.with(run.begin(call, input, host.scopes.context()), call);
+  let result: unknown;
+  try {
+    result = host.scopes.run(context, () => callChecked(call, definition, body as Callable, self, input));
+  } catch (error) {
+    run.end(call, { status: "error", error }, false);
+    throw error;
+  }
+  if (isThenable(result)) return follow(call, result);
+  run.end(call, { status: "ok", value: result }, false);
+  return result;
+}
+
+/** Follows a promise to its end, and hands that over when the run's order says so. */
+function follow(call: StageCall, promise: PromiseLike<unknown>): Promise<unknown> {
+  call.asynchronous = true;
+  return new Promise((resolve, reject) => {
+    const settle = (outcome: Outcome): void => {
+      const pass = (delivered: boolean): void => {
+        call.run.end(call, outcome, delivered);
+        if (outcome.status === "ok") resolve(outcome.value);
+        else reject(outcome.error);
+      };
+      const { conductor, closed } = call.run;
+      // A root is awaited by whoever is outside: there is no order for it to keep.
+      if (conductor === undefined || closed || call.parent === undefined) pass(false);
+      else conductor.settle(call, pass);
+    };
+    promise.then(
+      (value) => settle({ status: "ok", value }),
+      (error: unknown) => settle({ status: "error", error }),
+    );
+  });
+}
+
+/** Calls `body` between its contracts. `call` is undefined where nobody listens. */
+function callChecked(
+  call: StageCall | undefined,
+  definition: Definition,
+  body: Callable,
+  self: unknown,
+  input: readonly unknown[],
+): unknown {
+  const { input: contract, mode } = definition;
+  if (contract === undefined) return callBody(call, definition, body, self, input);
+  const checked = check(contract, input[0]);
+  if (checked instanceof Promise) {
+    mustBeAsynchronous(definition, body, "input");
+    return checked.then((settled) => {
+      const parsed = conclude(call, definition.name, "input", mode, input[0], settled);
+      return callBody(call, definition, body, self, replaceFirst(input, parsed));
+    });
+  }
+  const parsed = conclude(call, definition.name, "input", mode, input[0], checked);
+  return callBody(call, definition, body, self, replaceFirst(input, parsed));
+}
+
+function callBody(
+  call: StageCall | undefined,
+  definition: Definition,
+  body: Callable,
+  self: unknown,
+  input: readonly unknown[],
+): unknown {
+  const replacement: Replacement | undefined = call?.run.conductor?.replace(call);
+  const result = replacement === undefined ? Reflect.apply(body, self, input) : replacement.call(self, input);
+  const { output: contract, mode, name } = definition;
+  if (contract === undefined || replacement?.parsed === true) return result;
+  if (isThenable(result)) {
+    return Promise.resolve(result).then((value) => {
+      const checked = check(contract, value);
+      return checked instanceof Promise
+        ? checked.then((settled) => conclude(call, name, "output", mode, value, settled))
+        : conclude(call, name, "output", mode, value, checked);
+    });
+  }
+  const checked = check(contract, result);
+  if (checked instanceof Promise) throw asynchronousContract(definition, "output");
+  return conclude(call, name, "output", mode, result, checked);
+}
+
+/** A contract whose own code throws has not been met. */
+function check(contract: Contract, value: unknown): Checked | Promise<Checked> {
+  try {
+    const checked = contract.check(value);
+    return checked instanceof Promise ? checked.catch(failed) : checked;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function failed(error: unknown): Checked {
+  const reason = error instanceof Error ? error.name : typeof error;
+  const issue: ContractIssue = {
+    path: [],
+    expected: "a contract that can be evaluated",
+    received: `its ${reason}`,
+  };
+  return { ok: false, issues: [issue] };
+}
+
+/** The value to go on with: the parsed one, or in `observe` the one that came. */
+function conclude(
+  call: StageCall | undefined,
+  stage: string,
+  side: Side,
+  mode: ContractMode,
+  value: unknown,
+  checked: Checked,
+): unknown {
+  if (checked.ok) return checked.value;
+  call?.run.violated(call, side, checked.issues);
+  if (mode === "enforce") throw new ContractViolation(stage, side, checked.issues);
+  return value;
+}
+
+function replaceFirst(input: readonly unknown[], first: unknown): readonly unknown[] {
+  if (input.length === 0 ? first === undefined : Object.is(input[0], first)) return input;
+  return [first, ...input.slice(1)];
+}
+
+const ASYNC_FUNCTION: unknown = Object.getPrototypeOf(async () => undefined);
+
+function mustBeAsynchronous(definition: Definition, body: AnyFunction, side: Side): void {
+  if (Object.getPrototypeOf(body) !== ASYNC_FUNCTION) throw asynchronousContract(definition, side);
+}
+
+function asynchronousContract(definition: Definition, side: Side): HindcastError {
+  return new HindcastError(
+    "contract-asynchronous",
+    `The ${side} contract of stage "${definition.name}" is asynchronous, but its function is not: ` +
+      "make it an async function, or take the asynchronous check out of the schema.",
+  );
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (value instanceof Promise) return true;
+  const kind = typeof value;
+  if ((kind !== "object" && kind !== "function") || value === null) return false;
+  try {
+    return typeof (value as { then?: unknown }).then === "function";
+  } catch {
+    return false; // a getter or a Proxy that throws: whoever awaits the value will hear of it there
+  }
+}

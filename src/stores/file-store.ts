@@ -1,0 +1,219 @@
+/**
+ * Capsules in a directory of append-only segments.
+ *
+ * Invariants
+ * 1. Each store object writes to segments of its own, so processes can share a directory without a
+ *    lock, and nobody ever appends behind the torn end that a crash left.
+ * 2. `append` resolves once the operating system has the bytes (they survive `kill -9`), or once
+ *    they are on the disk where `fsync` is asked for (they survive a power cut too) (G9).
+ * 3. A write that fails is taken back: the segment ends where it ended before.
+ * 4. A torn or damaged record costs itself alone; what follows it is found again.
+ */
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { type FileHandle, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { HindcastError } from "../errors.js";
+import { createRunId, timeOfRunId } from "../ids.js";
+import { type DamagedStretch, decodeRecords, encodeRecords } from "./segment.js";
+import { limitOf, matcherOf, type Store, type StoredCapsule, storeClosed } from "./store.js";
+
+export interface FileStoreOptions {
+  /** Made where it does not exist. */
+  readonly dir: string;
+  /** Bytes after which a new segment is begun. Default 16 MiB. */
+  readonly segmentBytes?: number;
+  /** Bytes of the whole directory: beyond them the oldest segments are deleted. Default 1 GiB. */
+  readonly maximumBytes?: number;
+  /** Whether each append waits for the disk. Default false. */
+  readonly fsync?: boolean;
+  /** Called for each stretch that could not be read. Default: a process warning, but for the ends of segments. */
+  readonly onDamage?: (damage: DamagedSegment) => void;
+}
+
+/** A stretch of a segment that holds no whole record. */
+export interface DamagedSegment extends DamagedStretch {
+  readonly file: string;
+}
+
+const SUFFIX = ".hindcast";
+/** A file system's clock, and another machine's, may be behind the one that made an id. */
+const CLOCK_SLACK_MILLISECONDS = 60_000;
+const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
+const DEFAULT_MAXIMUM_BYTES = 1024 * 1024 * 1024;
+
+/** A store of files under `dir`. Throws `invalid-options` where the directory cannot be made or a limit is none. */
+export function fileStore(options: FileStoreOptions): Store {
+  const {
+    dir,
+    segmentBytes = DEFAULT_SEGMENT_BYTES,
+    maximumBytes = DEFAULT_MAXIMUM_BYTES,
+    fsync = false,
+    onDamage = warnOfDamage,
+  } = options;
+  for (const [name, value] of Object.entries({ segmentBytes, maximumBytes })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new HindcastError(
+        "invalid-options",
+        `fileStore({ ${name}: ${value} }): give a positive integer.`,
+      );
+    }
+  }
+  makeDirectory(dir);
+
+  let segment: { readonly file: string; readonly handle: FileHandle; size: number } | undefined;
+  let closed = false;
+  // Appends go one after the other, whoever calls.
+  let last: Promise<void> = Promise.resolve();
+
+  const write = async (capsules: readonly StoredCapsule[]): Promise<void> => {
+    if (capsules.length === 0) return;
+    if (segment !== undefined && segment.size >= segmentBytes) {
+      await segment.handle.close();
+      segment = undefined;
+      await deleteOldest(dir, maximumBytes);
+    }
+    if (segment === undefined) {
+      const file = join(dir, createRunId() + SUFFIX);
+      segment = { file, handle: await open(file, "wx"), size: 0 };
+    }
+    const { handle, size } = segment;
+    const records = encodeRecords(capsules);
+    try {
+      await writeAll(handle, records, size);
+      if (fsync) await handle.datasync();
+    } catch (error) {
+      await handle.truncate(size);
+      throw error;
+    }
+    segment.size += records.length;
+  };
+
+  /** The capsules of all segments whose summary bytes are `wanted`, oldest segment first. */
+  async function* read(oldest: number, wanted?: (summary: Buffer) => boolean): AsyncGenerator<StoredCapsule> {
+    for (const name of await segmentNames(dir)) {
+      const file = join(dir, name);
+      const bytes = await readSegment(file, oldest);
+      if (bytes !== undefined)
+        yield* decodeRecords(bytes, (stretch) => onDamage({ ...stretch, file }), wanted);
+    }
+  }
+
+  return {
+    append(capsules) {
+      if (closed) return Promise.reject(storeClosed());
+      const appended = last.then(() => write(capsules)).catch(failed(dir));
+      last = appended.catch(() => undefined); // its caller hears of a failure; the next append is none the worse
+      return appended;
+    },
+    async get(id) {
+      await last;
+      // A segment last written to before the run began cannot hold it.
+      for await (const capsule of read(timeOfRunId(id) ?? 0, (summary) => summary.includes(id))) {
+        if (capsule.summary.id === id) return capsule;
+      }
+      return undefined;
+    },
+    async *find(query) {
+      const matches = matcherOf(query);
+      let left = limitOf(query);
+      await last;
+      if (left <= 0) return;
+      for await (const capsule of read(0)) {
+        if (!matches(capsule.summary)) continue;
+        yield capsule;
+        left -= 1;
+        if (left <= 0) return;
+      }
+    },
+    async close() {
+      closed = true;
+      await last;
+      const handle = segment?.handle;
+      segment = undefined;
+      await handle?.close();
+    },
+  };
+}
+
+function makeDirectory(dir: string): void {
+  try {
+    makeWithParents(resolve(dir));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `fileStore cannot make its directory "${dir}" (${reason}): give a dir that this process may write to.`;
+    throw new HindcastError("invalid-options", message, { cause });
+  }
+}
+
+/** Node's own `recursive` never returns where a parent denies with ENOENT, as those under /proc do. */
+function makeWithParents(dir: string): void {
+  const missing: string[] = [];
+  for (let path = dir; !existsSync(path); path = dirname(path)) missing.unshift(path);
+  for (const path of missing) {
+    try {
+      mkdirSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // another process was quicker
+    }
+  }
+  if (!statSync(dir).isDirectory()) throw new Error("it is a file");
+}
+
+function failed(dir: string): (cause: unknown) => never {
+  return (cause) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `Capsules could not be written under "${dir}": ${reason}. Check its space and permissions.`;
+    throw new HindcastError("store-failed", message, { cause });
+  };
+}
+
+async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    const result = await handle.write(bytes, written, bytes.length - written, position + written);
+    written += result.bytesWritten;
+  }
+}
+
+/** In order of time: a segment's name is a UUID version 7. */
+async function segmentNames(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => name.endsWith(SUFFIX)).sort();
+}
+
+/** A segment's bytes; undefined where it has gone, or was last written to before `oldest`. */
+async function readSegment(file: string, oldest: number): Promise<Buffer | undefined> {
+  return ifPresent(async () => {
+    if (oldest > 0 && (await stat(file)).mtimeMs + CLOCK_SLACK_MILLISECONDS < oldest) return undefined;
+    return readFile(file);
+  });
+}
+
+async function deleteOldest(dir: string, maximumBytes: number): Promise<void> {
+  const names = await segmentNames(dir);
+  const sizes = await Promise.all(
+    names.map(async (name) => (await ifPresent(() => stat(join(dir, name))))?.size ?? 0),
+  );
+  let total = sizes.reduce((sum, size) => sum + size, 0);
+  for (const [index, name] of names.entries()) {
+    if (total <= maximumBytes) return;
+    await rm(join(dir, name), { force: true });
+    total -= sizes[index] as number;
+  }
+}
+
+/** What `read` gives, or undefined where the file has gone: another process may delete the oldest segments. */
+async function ifPresent<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function warnOfDamage(damage: DamagedSegment): void {
+  if (damage.tail) return; // what a crash leaves, or another process is just writing
+  process.emitWarning(
+    `hindcast: ${damage.bytes} damaged bytes at ${damage.offset} of ${damage.file} were skipped.`,
+  );
+}

@@ -1,0 +1,41 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseSync } from "oxc-parser";
+import { describe, expect, test } from "vitest";
+import { entryPoints, repositoryRoot } from "../tools/entry-points.js";
+
+/** Every public name, by hand. A change here is a change of the public interface: note it in the change log. */
+const surface: Record<string, { values: string[]; types: string[] }> = {
+  hindcast: { values: [], types: [] },
+  "hindcast/replay": { values: [], types: [] },
+  "hindcast/testing": { values: [], types: [] },
+  "hindcast/vitest": { values: [], types: [] },
+};
+
+const entries = entryPoints();
+
+test("every entry point has its list", () => {
+  expect(Object.keys(surface).sort()).toEqual(entries.map(({ specifier }) => specifier).sort());
+});
+
+describe.each(entries)("$specifier", ({ specifier, source }) => {
+  const file = join(repositoryRoot, source);
+  const expected = surface[specifier] ?? { values: [], types: [] };
+
+  test.skipIf(!existsSync(file))("exports these values and no others", async () => {
+    const namespace = (await import(file)) as Record<string, unknown>;
+    expect(Object.keys(namespace).sort()).toEqual(expected.values.toSorted());
+  });
+
+  test.skipIf(!existsSync(file))("exports these types and no others, each by name", () => {
+    const { module, errors } = parseSync(file, readFileSync(file, "utf8"));
+    expect(errors).toEqual([]);
+    const exported = module.staticExports.flatMap((statement) => statement.entries);
+    const names = (isType: boolean): string[] =>
+      exported
+        .filter((entry) => entry.isType === isType)
+        .map(({ exportName }) => exportName.name ?? exportName.kind);
+    expect(names(true).toSorted()).toEqual(expected.types.toSorted());
+    expect(names(false).toSorted()).toEqual(expected.values.toSorted());
+  });
+});

@@ -1,0 +1,157 @@
+/**
+ * Random asynchronous programs, to be recorded and replayed through the public API alone. A program
+ * is data, so that fast-check can shrink it and another process can run the same one.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import fc from "fast-check";
+import type { Hindcast } from "hindcast";
+
+export type Step =
+  | { readonly do: "effect"; readonly name: string; readonly delay: number; readonly fails: boolean }
+  | { readonly do: "now" }
+  | { readonly do: "random" }
+  | { readonly do: "microtasks"; readonly count: number }
+  | { readonly do: "sequence" | "all" | "race" | "any" | "settled"; readonly steps: readonly Step[] }
+  | { readonly do: "stage" | "pipeline"; readonly name: string; readonly steps: readonly Step[] }
+  | { readonly do: "synchronous"; readonly name: string };
+
+/** Programs of effects of 0 to 5 ms under every combinator, with stages and pipelines nested in them. */
+export const programs: fc.Arbitrary<Step> = fc.letrec<{ step: Step }>((tie) => {
+  const steps = fc.array(tie("step"), { minLength: 1, maxLength: 4 });
+  const name = fc.constantFrom("a", "b", "c");
+  return {
+    step: fc.oneof(
+      { depthSize: "small", maxDepth: 4 },
+      fc.record({
+        do: fc.constant("effect" as const),
+        name,
+        delay: fc.integer({ min: 0, max: 5 }),
+        fails: fc.boolean(),
+      }),
+      fc.record({ do: fc.constantFrom("now" as const, "random" as const) }),
+      fc.record({ do: fc.constant("microtasks" as const), count: fc.integer({ min: 1, max: 6 }) }),
+      fc.record({ do: fc.constant("synchronous" as const), name }),
+      fc.record({ do: fc.constantFrom("sequence", "all", "race", "any", "settled"), steps }),
+      fc.record({ do: fc.constantFrom("stage", "pipeline"), name, steps }),
+    ),
+  };
+}).step;
+
+const executions = new AsyncLocalStorage<Execution>();
+
+/** A program, ready to run. */
+export interface RunnableProgram {
+  readonly entry: (input: number) => Promise<unknown>;
+  /** Whether effects may do their work in executions that begin from now on. */
+  live: boolean;
+  /** What the last execution that began has seen so far, in the order in which it saw it. */
+  observations(): readonly string[];
+}
+
+/** Losers of a race go on after their run: each execution has a record of its own. */
+interface Execution {
+  serial: number;
+  readonly live: boolean;
+  readonly seen: string[];
+}
+
+/** Makes a program run on an instance. `perform` is an effect's real work. */
+export function prepare(
+  hc: Hindcast,
+  program: Step,
+  perform: (name: string, delay: number, fails: boolean) => Promise<string>,
+): RunnableProgram {
+  let last: Execution = { live: true, seen: [], serial: 0 };
+  const see = (what: string): void => {
+    const seen = executions.getStore()?.seen;
+    // What goes on after the root has settled is no part of the run.
+    if (seen !== undefined && !/^0 [=!]/.test(seen.at(-1) ?? "")) seen.push(what);
+  };
+  const guarded = (name: string, delay: number, fails: boolean): Promise<string> => {
+    if (executions.getStore()?.live !== true) throw new Error("a replay touched the outside world");
+    return perform(name, delay, fails);
+  };
+  const nextSerial = (): number => {
+    const execution = executions.getStore() as Execution;
+    return execution.serial++;
+  };
+  const effects = Object.fromEntries(["a", "b", "c"].map((name) => [name, hc.effect({ name }, guarded)]));
+  const synchronous = Object.fromEntries(
+    ["a", "b", "c"].map((name) => [
+      name,
+      hc.decide({ name: `sync-${name}` }, (x: number) => x * hc.random()),
+    ]),
+  );
+  const stages = new Map<Step, (place: string) => Promise<unknown>>();
+  const wrap = (
+    step: Extract<Step, { name: string; steps: unknown }>,
+  ): ((place: string) => Promise<unknown>) => {
+    const known = stages.get(step);
+    if (known !== undefined) return known;
+    const options = { name: `${step.do}-${step.name}` };
+    const body = (place: string): Promise<unknown> => sequence(step.steps, place);
+    const wrapped = step.do === "pipeline" ? hc.pipeline(options, body) : hc.tool(options, body);
+    stages.set(step, wrapped);
+    return wrapped;
+  };
+
+  const sequence = async (steps: readonly Step[], place: string): Promise<unknown[]> => {
+    const results: unknown[] = [];
+    for (const [index, step] of steps.entries()) results.push(await run(step, `${place}.${index}`));
+    return results;
+  };
+
+  const run = async (step: Step, place: string): Promise<unknown> => {
+    see(`${place} ${step.do}`);
+    try {
+      const result = await execute(step, place);
+      see(`${place} = ${JSON.stringify(result)}`);
+      return result;
+    } catch (error) {
+      const message = error instanceof AggregateError ? error.errors.map(String).join() : String(error);
+      see(`${place} ! ${message}`);
+      throw error;
+    }
+  };
+
+  const execute = async (step: Step, place: string): Promise<unknown> => {
+    const each = (steps: readonly Step[]): Promise<unknown>[] =>
+      steps.map((one, index) => run(one, `${place}.${index}`));
+    switch (step.do) {
+      case "effect":
+        return effects[step.name]?.(`${step.name}${nextSerial()}`, step.delay, step.fails);
+      case "now":
+        return hc.now();
+      case "random":
+        return hc.random();
+      case "microtasks":
+        for (let count = 0; count < step.count; count++) await Promise.resolve();
+        return step.count;
+      case "synchronous":
+        return synchronous[step.name]?.(nextSerial());
+      case "sequence":
+        return sequence(step.steps, place);
+      case "all":
+        return Promise.all(each(step.steps));
+      case "race":
+        return Promise.race(each(step.steps));
+      case "any":
+        return Promise.any(each(step.steps));
+      case "settled":
+        return Promise.allSettled(each(step.steps)).then((all) => all.map((one) => one.status));
+      case "stage":
+      case "pipeline":
+        return wrap(step)(place);
+    }
+  };
+
+  const runnable: RunnableProgram = {
+    live: true,
+    observations: () => last.seen,
+    entry: hc.pipeline({ name: "program" }, (input: number) => {
+      last = { live: runnable.live, seen: [], serial: input };
+      return executions.run(last, () => run(program, "0"));
+    }),
+  };
+  return runnable;
+}
