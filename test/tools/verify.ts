@@ -10,6 +10,7 @@ const steps: readonly (readonly [title: string, script: string])[] = [
   ["package: exports, types, files", "check:package"],
   ["size of the core entry", "check:size"],
   ["unused files, exports, dependencies", "check:unused"],
+  ["record and replay across Node lines", "test:compat"],
   ["tests", "test"],
 ];
 
