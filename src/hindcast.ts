@@ -18,7 +18,8 @@ import { createDecorator } from "./stage/decorator.js";
 import type { Definition, VersionSource } from "./stage/definition.js";
 import { Run } from "./stage/run.js";
 import { Scopes } from "./stage/scopes.js";
-import type { FailureSource, Host, RunListener } from "./stage/seam.js";
+import type { Host } from "./stage/host.js";
+import type { FailureSource, RunListener } from "./stage/seam.js";
 import type { AnyFunction } from "./stage/stage.js";
 import type {
   DataOptions,

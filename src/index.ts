@@ -32,6 +32,7 @@ export type {
   StageOptions,
   VersionOptions,
 } from "./stage/stage-options.js";
-export { type DamagedSegment, type FileStoreOptions, fileStore } from "./stores/file-store.js";
+export { type FileStoreOptions, fileStore } from "./stores/file-store.js";
 export { type MemoryStoreOptions, memoryStore } from "./stores/memory-store.js";
+export type { DamagedSegment } from "./stores/segment.js";
 export type { CapsuleQuery, Store, StoredCapsule } from "./stores/store.js";

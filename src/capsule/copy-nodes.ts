@@ -65,7 +65,7 @@ export class SetNode {
 /** An error: its class by name, and its own properties but for the stack, which differs from machine to machine. */
 export class ErrorNode {
   readonly type: string;
-  fields: Record<string, unknown> = {};
+  readonly fields: Record<string, unknown> = {};
   constructor(type: string) {
     this.type = type;
   }
@@ -74,7 +74,7 @@ export class ErrorNode {
 /** An instance of a class, by name, with its own enumerable properties; `""` is an object with no prototype. */
 export class InstanceNode {
   readonly type: string;
-  fields: Record<string, unknown> = {};
+  readonly fields: Record<string, unknown> = {};
   constructor(type: string) {
     this.type = type;
   }

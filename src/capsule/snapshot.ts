@@ -198,13 +198,16 @@ class Copier {
     try {
       copy = { ...source };
     } catch {
-      return this.#fieldByField(source, depth);
+      // One of its getters throws: the slow way finds out which.
+      const fields: Record<string, unknown> = {};
+      this.#remember(source, fields);
+      return this.#fill(fields, source, Object.keys(source), depth);
     }
     this.#remember(source, copy);
     let count = 0;
     for (const key in copy) {
-      count += 1;
-      if (count > this.#limits.entries || this.#left <= 0) return this.#cutFields(copy, count - 1);
+      const limit = this.#limitAt(count++);
+      if (limit !== undefined) return this.#cutFields(copy, count - 1, limit);
       this.#left -= key.length;
       const field = copy[key];
       if (typeof field === "number" || typeof field === "boolean") {
@@ -219,39 +222,52 @@ class Copier {
     return copy;
   }
 
-  /** The slow way, for an object one of whose getters throws. */
-  #fieldByField(source: Record<string, unknown>, depth: number): unknown {
-    const copy: Record<string, unknown> = {};
-    this.#remember(source, copy);
-    let count = 0;
-    for (const key of Object.keys(source)) {
-      count += 1;
-      if (count > this.#limits.entries || this.#left <= 0) return this.#cutFields(copy, count - 1);
+  /** Copies fields one by one, so that a getter that throws costs its own field alone. */
+  #fill(
+    target: Record<string, unknown>,
+    source: object,
+    keys: readonly string[],
+    depth: number,
+  ): Record<string, unknown> {
+    for (const [index, key] of keys.entries()) {
+      const limit = this.#limitAt(index);
+      if (limit !== undefined) return this.#mark(target, new Marker(limit, "object", keys.length));
       this.#left -= key.length;
-      let field: unknown;
       this.#path.push(key);
+      const depthOfPath = this.#path.length;
+      let copied: unknown;
       try {
-        field = source[key];
-        setOwn(copy, key, this.#copy(field, depth + 1));
+        copied = this.#copy((source as Record<string, unknown>)[key], depth + 1);
       } catch {
-        setOwn(copy, key, this.#lose(new Marker("unreadable", "getter")));
+        this.#path.length = depthOfPath;
+        copied = this.#lose(new Marker("unreadable", "getter"));
       }
+      setOwn(target, key, copied);
       this.#path.pop();
     }
+    return target;
+  }
+
+  /** Drops the fields from the one numbered `kept` on, and says so. */
+  #cutFields(copy: Record<string, unknown>, kept: number, limit: "entries" | "bytes"): unknown {
+    const keys = Object.keys(copy);
+    for (let index = kept; index < keys.length; index++) delete copy[keys[index] as string];
+    return this.#mark(copy, new Marker(limit, "object", keys.length));
+  }
+
+  /** Puts a marker under a key that the value did not have. */
+  #mark(copy: Record<string, unknown>, marker: Marker): Record<string, unknown> {
+    let key = "…";
+    while (Object.hasOwn(copy, key)) key += "…";
+    this.#path.push(key);
+    copy[key] = this.#lose(marker);
+    this.#path.pop();
     return copy;
   }
 
-  /** Drops the fields from the one numbered `kept` on, and says so under a key that the value did not have. */
-  #cutFields(copy: Record<string, unknown>, kept: number): unknown {
-    const keys = Object.keys(copy);
-    for (let index = kept; index < keys.length; index++) delete copy[keys[index] as string];
-    let markerKey = "…";
-    while (Object.hasOwn(copy, markerKey)) markerKey += "…";
-    const reason = kept >= this.#limits.entries ? "entries" : "bytes";
-    this.#path.push(markerKey);
-    copy[markerKey] = this.#lose(new Marker(reason, "object", keys.length));
-    this.#path.pop();
-    return copy;
+  /** Which limit ends a collection of which so many entries have been copied. */
+  #limitAt(count: number): "entries" | "bytes" | undefined {
+    return count >= this.#limits.entries ? "entries" : this.#left <= 0 ? "bytes" : undefined;
   }
 
   #special(value: object, prototype: object | null, depth: number): unknown {
@@ -276,8 +292,7 @@ class Copier {
     this.#remember(value, node);
     if (name !== "" && !(this.#classes?.has(name) ?? false))
       this.#note(new Marker("unsupported", name), "class");
-    // Its fields are an object of its own, so that `…` and cycles work as anywhere else.
-    node.fields = this.#ownFields(value as Record<string, unknown>, depth);
+    this.#fill(node.fields, value, Object.keys(value), depth);
     return node;
   }
 
@@ -286,40 +301,17 @@ class Copier {
     return this.#array(value, depth);
   }
 
-  #ownFields(value: Record<string, unknown>, depth: number): Record<string, unknown> {
-    const fields: Record<string, unknown> = {};
-    let count = 0;
-    for (const key of Object.keys(value)) {
-      count += 1;
-      if (count > this.#limits.entries || this.#left <= 0) {
-        fields["…"] = this.#lose(new Marker(this.#left <= 0 ? "bytes" : "entries", "object"));
-        break;
-      }
-      this.#left -= key.length;
-      this.#path.push(key);
-      try {
-        setOwn(fields, key, this.#copy(value[key], depth + 1));
-      } catch {
-        setOwn(fields, key, this.#lose(new Marker("unreadable", "getter")));
-      }
-      this.#path.pop();
-    }
-    return fields;
-  }
-
   #map(source: Map<unknown, unknown>, depth: number): unknown {
     const node = new MapNode();
     this.#remember(source, node);
-    let count = 0;
-    const entries = Map.prototype.entries.call(source) as IterableIterator<[unknown, unknown]>;
-    for (const [key, field] of entries) {
-      count += 1;
-      if (count > this.#limits.entries || this.#left <= 0) {
-        const marker = this.#lose(new Marker(this.#left <= 0 ? "bytes" : "entries", "Map", mapSize(source)));
-        node.entries.push([marker, undefined]);
+    for (const [key, field] of Map.prototype.entries.call(source) as IterableIterator<[unknown, unknown]>) {
+      const count = node.entries.length;
+      const limit = this.#limitAt(count);
+      if (limit !== undefined) {
+        node.entries.push([this.#lose(new Marker(limit, "Map", sizeOf(Map.prototype, source))), undefined]);
         break;
       }
-      this.#path.push(typeof key === "string" || typeof key === "number" ? key : count - 1);
+      this.#path.push(typeof key === "string" || typeof key === "number" ? key : count);
       node.entries.push([this.#copy(key, depth + 1), this.#copy(field, depth + 1)]);
       this.#path.pop();
     }
@@ -329,16 +321,14 @@ class Copier {
   #set(source: Set<unknown>, depth: number): unknown {
     const node = new SetNode();
     this.#remember(source, node);
-    let count = 0;
     for (const item of Set.prototype.values.call(source) as IterableIterator<unknown>) {
-      count += 1;
-      if (count > this.#limits.entries || this.#left <= 0) {
-        node.items.push(
-          this.#lose(new Marker(this.#left <= 0 ? "bytes" : "entries", "Set", setSize(source))),
-        );
+      const count = node.items.length;
+      const limit = this.#limitAt(count);
+      if (limit !== undefined) {
+        node.items.push(this.#lose(new Marker(limit, "Set", sizeOf(Set.prototype, source))));
         break;
       }
-      this.#path.push(count - 1);
+      this.#path.push(count);
       node.items.push(this.#copy(item, depth + 1));
       this.#path.pop();
     }
@@ -349,27 +339,16 @@ class Copier {
     const name = className(Object.getPrototypeOf(source) as object | null);
     const node = new ErrorNode(name);
     this.#remember(source, node);
-    const known = name in BUILT_IN_ERRORS || (this.#classes?.has(name) ?? false);
+    const known = BUILT_IN_ERRORS.has(name) || (this.#classes?.has(name) ?? false);
     if (!known) this.#note(new Marker("unsupported", name), "class");
-    const fields: Record<string, unknown> = {};
-    if (name === "DOMException") {
-      // Its message and name are getters of the prototype, and the name is what tells one from another.
-      fields["message"] = this.#copy(source.message, depth + 1);
-      fields["name"] = this.#copy(source.name, depth + 1);
-    }
-    for (const key of ["message", "cause", "errors", ...Object.keys(source)]) {
-      // `cause`, `errors` and `message` are own but not enumerable on a native error.
-      if (key === "stack" || Object.hasOwn(fields, key) || !Object.hasOwn(source, key)) continue;
-      this.#left -= key.length;
-      this.#path.push(key);
-      try {
-        setOwn(fields, key, this.#copy((source as unknown as Record<string, unknown>)[key], depth + 1));
-      } catch {
-        setOwn(fields, key, this.#lose(new Marker("unreadable", "getter")));
-      }
-      this.#path.pop();
-    }
-    node.fields = fields;
+    // `message`, `cause` and `errors` are own but not enumerable; a DOMException has its name and message from getters.
+    const hidden = ["message", "cause", "errors"].filter((key) => Object.hasOwn(source, key));
+    const keys = new Set([
+      ...(name === "DOMException" ? ["message", "name"] : hidden),
+      ...Object.keys(source),
+    ]);
+    keys.delete("stack");
+    this.#fill(node.fields, source, [...keys], depth);
     return node;
   }
 
@@ -436,17 +415,11 @@ class Copier {
   }
 }
 
-const BUILT_IN_ERRORS: Readonly<Record<string, true>> = {
-  Error: true,
-  TypeError: true,
-  RangeError: true,
-  SyntaxError: true,
-  ReferenceError: true,
-  EvalError: true,
-  URIError: true,
-  AggregateError: true,
-  DOMException: true,
-};
+const BUILT_IN_ERRORS: ReadonlySet<string> = new Set(
+  "Error TypeError RangeError SyntaxError ReferenceError EvalError URIError AggregateError DOMException".split(
+    " ",
+  ),
+);
 
 /** Assigns an own property, whatever its name: `__proto__` too. */
 export function setOwn(target: object, key: string, value: unknown): void {
@@ -494,10 +467,10 @@ function isOpaque(value: object): boolean {
   );
 }
 
-const mapSize = (map: Map<unknown, unknown>): number =>
-  Object.getOwnPropertyDescriptor(Map.prototype, "size")?.get?.call(map) as number;
-const setSize = (set: Set<unknown>): number =>
-  Object.getOwnPropertyDescriptor(Set.prototype, "size")?.get?.call(set) as number;
+/** The real size of a Map or Set, whatever it says itself. */
+function sizeOf(prototype: object, collection: object): number {
+  return Object.getOwnPropertyDescriptor(prototype, "size")?.get?.call(collection) as number;
+}
 
 function viewName(view: ArrayBufferView): TypedArrayName | "Buffer" | "DataView" | undefined {
   if (Buffer.isBuffer(view)) return "Buffer";

@@ -2,8 +2,6 @@
  * What stands at a boundary of a stage: checks a value, and says what was wrong with it without
  * repeating the value, which may be secret.
  */
-import { createHash } from "node:crypto";
-import type { ContractIdentity } from "../capsule/capsule.js";
 import { type ContractIssue, HindcastError } from "../errors.js";
 import { isSecretAt } from "./secret-paths.js";
 import {
@@ -28,7 +26,7 @@ export interface Contract {
   readonly side: Side;
   /** Checks a value; a promise only where the schema itself is asynchronous. Throws what the schema throws. */
   check(value: unknown): Checked | Promise<Checked>;
-  identity(): ContractIdentity;
+  readonly schema: Schema;
 }
 
 /** The contract of a schema at one side of a stage. Throws `invalid-options` for what is not a schema. */
@@ -39,19 +37,15 @@ export function createContract(schema: unknown, stage: string, side: Side): Cont
       `The ${side} of stage "${stage}" is not a schema: give a Zod schema or any other Standard Schema.`,
     );
   }
-  let identity: ContractIdentity | undefined;
   return {
     stage,
     side,
+    schema,
     check(value) {
       const result = schema["~standard"].validate(value);
       return result instanceof Promise
         ? result.then((settled) => conclude(schema, value, settled))
         : conclude(schema, value, result);
-    },
-    identity() {
-      if (identity === undefined) identity = identify(schema, stage, side);
-      return identity;
     },
   };
 }
@@ -108,23 +102,4 @@ function kindOf(value: unknown): string {
   const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null)
     ?.constructor?.name;
   return typeof name === "string" && name !== "" && name !== "Object" ? name : "object";
-}
-
-function identify(schema: Schema, stage: string, side: Side): ContractIdentity {
-  const jsonSchema = jsonSchemaOf(schema, side);
-  if (jsonSchema === undefined) return { name: `${stage}.${side}`, hash: undefined };
-  const title = jsonSchema["title"] ?? jsonSchema["id"] ?? jsonSchema["$id"];
-  return {
-    name: typeof title === "string" ? title : `${stage}.${side}`,
-    hash: `sha256:${createHash("sha256").update(canonicalJson(jsonSchema)).digest("hex")}`,
-  };
-}
-
-/** JSON with the keys of every object in order, so that a schema written in another order is the same schema. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : part,
-  );
 }

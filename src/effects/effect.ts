@@ -1,7 +1,7 @@
 /** Declares what the library cannot see by itself: `hc.effect`, `hc.effects`, `hc.now`. */
 import { HindcastError } from "../errors.js";
 import { wallClock } from "../originals.js";
-import type { Host } from "../stage/seam.js";
+import type { Host } from "../stage/host.js";
 import type { AnyFunction } from "../stage/stage.js";
 import { mirror, mustBeFunction, nameOf } from "../stage/wrap.js";
 

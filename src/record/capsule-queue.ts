@@ -8,7 +8,6 @@
  * 3. One append is under way at a time; what it does not acknowledge is counted as lost (G9).
  * 4. Each recording that was added ends up in exactly one counter.
  */
-import { encodeCapsule } from "../capsule/capsule-codec.js";
 import type { Capsule, CapsuleSummary } from "../capsule/capsule.js";
 import { monotonicClock, setImmediateOriginal } from "../originals.js";
 import type { FailureSource } from "../stage/seam.js";
@@ -35,6 +34,8 @@ const SLICE_MILLISECONDS = 0.5;
 const URGENT_SLICE_MILLISECONDS = 2;
 const BATCH_BYTES = 1024 * 1024;
 
+type Encoder = typeof import("./seal-recording.js");
+
 interface Waiting {
   readonly recording: Recording;
   readonly summary: RunSummary;
@@ -59,6 +60,8 @@ export class CapsuleQueue {
   /** Estimated bytes in all three. */
   #bytes = 0;
   #scheduled = false;
+  /** The encoder; loaded when the first run is kept. */
+  #encoder: Encoder | undefined;
   #appending = false;
   #idle: (() => void)[] = [];
 
@@ -96,6 +99,20 @@ export class CapsuleQueue {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
+    if (this.#encoder !== undefined) setImmediateOriginal(this.#slice);
+    else void this.#load();
+  }
+
+  async #load(): Promise<void> {
+    try {
+      this.#encoder = await import("./seal-recording.js");
+    } catch (error) {
+      this.#report("codec", error);
+      for (const { recording } of this.#waiting.splice(0)) {
+        this.#bytes -= recording.size;
+        this.counters.lostToCodec += 1;
+      }
+    }
     setImmediateOriginal(this.#slice);
   }
 
@@ -115,10 +132,12 @@ export class CapsuleQueue {
 
   /** Encodes one value or one capsule; false where there is nothing to encode. */
   #step(): boolean {
+    const encoder = this.#encoder;
+    if (encoder === undefined) return false;
     if (this.#sealing === undefined) {
       const waiting = this.#waiting.shift();
       if (waiting === undefined) return false;
-      this.#sealing = { waiting, steps: waiting.recording.seal(waiting.kept) };
+      this.#sealing = { waiting, steps: encoder.sealRecording(waiting.recording, waiting.kept) };
     }
     const { steps, waiting } = this.#sealing;
     try {
@@ -126,7 +145,7 @@ export class CapsuleQueue {
       if (step.done === true) {
         this.#sealing = undefined;
         const summary: CapsuleSummary = { ...waiting.summary, kept: waiting.kept };
-        const bytes = encodeCapsule(step.value);
+        const bytes = encoder.encodeCapsule(step.value);
         this.#bytes += bytes.byteLength - waiting.recording.size;
         this.#batchBytes += bytes.byteLength;
         this.#batch.push({ summary, bytes });

@@ -9,24 +9,15 @@
  * 4. Nothing is entered once the root has settled.
  */
 import type { Context } from "@opentelemetry/api";
-import { crc32 } from "node:zlib";
 import {
-  CAPSULE_FORMAT,
-  type CallRecord,
-  type Capsule,
   type CapsuleEvent,
   type CapsuleSummary,
-  type EffectRecord,
   type EventKind,
-  type OutcomeRecord,
   type ReplayabilityReason,
-  type StageRecord,
   sameVersion,
   type Version,
   type ViolationRecord,
 } from "../capsule/capsule.js";
-import { encodeValue } from "../capsule/encode-value.js";
-import { currentEnvironment } from "../capsule/environment.js";
 import type { Limits } from "../capsule/limits.js";
 import { Marker } from "../capsule/marker.js";
 import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
@@ -35,10 +26,7 @@ import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
 import type { Definition, Outcome } from "../stage/definition.js";
-import type { EffectCall } from "../stage/effect-call.js";
-import type { RunListener } from "../stage/seam.js";
-import type { Run } from "../stage/run.js";
-import type { StageCall } from "../stage/stage-call.js";
+import type { EffectCall, ObservedCall, ObservedRun, RunListener } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
 export interface RecordingOptions {
@@ -58,10 +46,17 @@ export interface Prompting {
 /** What a run is judged by when it has ended. */
 export type RunSummary = Omit<CapsuleSummary, "kept">;
 
-type OutcomeSnapshot =
+export type OutcomeSnapshot =
   | { readonly status: "ok"; readonly value: Snapshot }
   | { readonly status: "error"; readonly value: Snapshot; readonly stack: string }
   | { readonly status: "pending" };
+
+/** A stage, with the versions it was called with. */
+export interface StageEntry {
+  readonly definition: Definition;
+  readonly data: Version | undefined;
+  readonly model: Version | undefined;
+}
 
 interface Begun {
   readonly at: number;
@@ -72,17 +67,29 @@ interface Begun {
   readonly unprompted: boolean;
 }
 
-interface CallEntry extends Begun {
+export interface CallEntry extends Begun {
   readonly stage: number;
   readonly parent: number;
   readonly ordinal: number;
   delivered: boolean;
 }
 
-interface EffectEntry extends Begun {
+export interface EffectEntry extends Begun {
   readonly name: string;
   readonly call: number;
   readonly ordinal: number;
+}
+
+/** A recording, looked at from outside. */
+export interface RecordingContents {
+  readonly run: ObservedRun;
+  readonly options: RecordingOptions;
+  readonly stages: readonly StageEntry[];
+  readonly calls: readonly CallEntry[];
+  readonly effects: readonly EffectEntry[];
+  readonly events: readonly CapsuleEvent[];
+  readonly violations: readonly ViolationRecord[];
+  readonly reasons: readonly ReplayabilityReason[];
 }
 
 /** What an entry costs besides its values. */
@@ -95,17 +102,13 @@ export class Recording implements RunListener {
   readonly #options: RecordingOptions;
   readonly #prompting: Prompting;
   readonly #startedAt = monotonicClock();
-  readonly #stages: {
-    readonly definition: Definition;
-    readonly data: Version | undefined;
-    readonly model: Version | undefined;
-  }[] = [];
+  readonly #stages: StageEntry[] = [];
   readonly #calls: CallEntry[] = [];
   readonly #effects: EffectEntry[] = [];
   readonly #events: CapsuleEvent[] = [];
   readonly #violations: ViolationRecord[] = [];
   readonly #reasons: ReplayabilityReason[] = [];
-  #run: Run | undefined;
+  #run: ObservedRun | undefined;
   #size = 0;
   #closed = false;
 
@@ -119,7 +122,7 @@ export class Recording implements RunListener {
     return this.#size;
   }
 
-  callStarted(call: StageCall, input: readonly unknown[], _context: Context): undefined {
+  callStarted(call: ObservedCall, input: readonly unknown[], _context: Context): undefined {
     if (this.#closed) return;
     this.#run = call.run;
     const snapshots = this.#takeAll(input);
@@ -142,7 +145,7 @@ export class Recording implements RunListener {
     this.#enter("call-start", call.index);
   }
 
-  callEnded(call: StageCall, outcome: Outcome, delivered: boolean): void {
+  callEnded(call: ObservedCall, outcome: Outcome, delivered: boolean): void {
     const entry = this.#calls[call.index];
     if (this.#closed || entry === undefined) return;
     entry.duration = this.#now() - entry.at;
@@ -152,11 +155,11 @@ export class Recording implements RunListener {
     this.#enter("call-end", call.index);
   }
 
-  contractViolated(call: StageCall, side: Side, issues: readonly ContractIssue[]): void {
+  contractViolated(call: ObservedCall, side: Side, issues: readonly ContractIssue[]): void {
     if (!this.#closed) this.#violations.push({ call: call.index, side, issues });
   }
 
-  runEnded(run: Run): void {
+  runEnded(run: ObservedRun): void {
     this.#run = run;
     this.#closed = true;
     this.#options.ended(this);
@@ -204,7 +207,7 @@ export class Recording implements RunListener {
   }
 
   summary(): RunSummary {
-    const run = this.#run as Run;
+    const run = this.#run as ObservedRun;
     const root = this.#calls[0];
     const versions = new Set<string>();
     for (const { data, model } of this.#stages) {
@@ -225,58 +228,22 @@ export class Recording implements RunListener {
     };
   }
 
-  /**
-   * Makes the capsule. Yields after each value that it has encoded, so that whoever drives it can
-   * let the event loop breathe.
-   */
-  *seal(kept: string): Generator<undefined, Capsule> {
-    const run = this.#run as Run;
-    const values = new ValueTable();
-    const calls: CallRecord[] = [];
-    for (const { input, outcome, ...call } of this.#calls) {
-      calls.push({ ...call, input: yield* values.addAll(input), outcome: yield* values.addOutcome(outcome) });
-    }
-    const effects: EffectRecord[] = [];
-    for (const { input, outcome, ...effect } of this.#effects) {
-      effects.push({
-        ...effect,
-        input: yield* values.addAll(input),
-        outcome: yield* values.addOutcome(outcome),
-      });
-    }
+  /** All that is known of the run, for `sealRecording`. */
+  contents(): RecordingContents {
     return {
-      format: CAPSULE_FORMAT,
-      id: run.id,
-      writer: this.#options.writer,
-      service: this.#options.service,
-      pipeline: run.definition.name,
-      startedAt: run.startedAt,
-      seed: run.seed,
-      trace: run.trace,
-      environment: currentEnvironment(),
-      limits: this.#options.limits,
-      replayable: { exact: this.#reasons.length === 0, reasons: this.#reasons },
-      kept,
-      stages: this.#stages.map(
-        ({ definition, data, model }): StageRecord => ({
-          name: definition.name,
-          kind: definition.kind,
-          data,
-          model,
-          input: definition.input?.identity(),
-          output: definition.output?.identity(),
-        }),
-      ),
-      calls,
-      effects,
+      run: this.#run as ObservedRun,
+      options: this.#options,
+      stages: this.#stages,
+      calls: this.#calls,
+      effects: this.#effects,
       events: this.#events,
       violations: this.#violations,
-      values: values.bytes,
+      reasons: this.#reasons,
     };
   }
 
   /** The stage table has one entry for each version a stage was called with; runs have few. */
-  #stageIndex(call: StageCall): number {
+  #stageIndex(call: ObservedCall): number {
     const { definition, data, model } = call;
     const known = this.#stages.findIndex(
       (stage) =>
@@ -327,41 +294,6 @@ export class Recording implements RunListener {
   /** Microseconds since the run began. */
   #now(): number {
     return Math.round((monotonicClock() - this.#startedAt) * 1000);
-  }
-}
-
-/** The values of a capsule: those of equal content once. */
-class ValueTable {
-  readonly bytes: Uint8Array[] = [];
-  readonly #byChecksum = new Map<number, number[]>();
-
-  *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
-    const references: number[] = [];
-    for (const snapshot of snapshots) {
-      references.push(this.#add(snapshot));
-      yield;
-    }
-    return references;
-  }
-
-  *addOutcome(outcome: OutcomeSnapshot): Generator<undefined, OutcomeRecord> {
-    if (outcome.status === "pending") return outcome;
-    const value = this.#add(outcome.value);
-    yield;
-    return outcome.status === "ok"
-      ? { status: "ok", value }
-      : { status: "error", value, stack: outcome.stack };
-  }
-
-  #add(snapshot: Snapshot): number {
-    const bytes = encodeValue(snapshot);
-    const checksum = crc32(bytes);
-    const alike = this.#byChecksum.get(checksum) ?? [];
-    const known = alike.find((reference) => Buffer.compare(this.bytes[reference] as Uint8Array, bytes) === 0);
-    if (known !== undefined) return known;
-    const reference = this.bytes.push(bytes) - 1;
-    this.#byChecksum.set(checksum, [...alike, reference]);
-    return reference;
   }
 }
 

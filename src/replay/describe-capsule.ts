@@ -6,7 +6,7 @@ import {
   stageOf,
   type Version,
 } from "../capsule/capsule.js";
-import { valueAt } from "../capsule/capsule-codec.js";
+import { valueAt } from "../capsule/decode-capsule.js";
 import { formatValue } from "./format-value.js";
 
 /** A decision in full, in lines for a person: what ran, on which versions, what it read, what it gave, and when. */

@@ -15,7 +15,7 @@ import {
   sameVersion,
   stageOf,
 } from "../capsule/capsule.js";
-import { valueAt } from "../capsule/capsule-codec.js";
+import { valueAt } from "../capsule/decode-capsule.js";
 import { compareEnvironments } from "../capsule/environment.js";
 import { formatPath } from "../json-path.js";
 import { firstDifference } from "./difference.js";

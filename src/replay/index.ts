@@ -10,7 +10,7 @@ export type {
   Version,
   ViolationRecord,
 } from "../capsule/capsule.js";
-export { valueAt } from "../capsule/capsule-codec.js";
+export { valueAt } from "../capsule/decode-capsule.js";
 export { Marker, type MarkerReason } from "../capsule/marker.js";
 export { describeCapsule } from "./describe-capsule.js";
 export type { Cause, Divergence, DivergencePoint } from "./divergence.js";

@@ -1,6 +1,6 @@
 import type { CallRecord, Capsule, EffectRecord, OutcomeRecord } from "../capsule/capsule.js";
 import { stageOf } from "../capsule/capsule.js";
-import { valueAt } from "../capsule/capsule-codec.js";
+import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
 import type { Outcome } from "../stage/definition.js";
 

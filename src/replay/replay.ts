@@ -1,12 +1,13 @@
 /** Runs a program again under the conditions of a capsule, and says whether it did the same. */
 import { type Capsule, CAPSULE_FORMAT, rootCall } from "../capsule/capsule.js";
-import { decodeCapsule, valueAt } from "../capsule/capsule-codec.js";
+import { decodeCapsule, valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
 import { type Duration, milliseconds } from "../duration.js";
 import { HindcastError } from "../errors.js";
 import { type ReplayHost, replayHostOf } from "../hindcast.js";
 import { createRunId } from "../ids.js";
 import { Recording } from "../record/recording.js";
+import { sealRecording } from "../record/seal-recording.js";
 import { Run } from "../stage/run.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
@@ -204,7 +205,7 @@ async function execute(
 }
 
 function seal(recording: Recording): Capsule {
-  const steps = recording.seal("replay");
+  const steps = sealRecording(recording, "replay");
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;

@@ -17,10 +17,8 @@ import { HindcastError } from "../errors.js";
 import { clearTimeoutOriginal, setImmediateOriginal, setTimeoutOriginal } from "../originals.js";
 import type { Recording } from "../record/recording.js";
 import type { Outcome } from "../stage/definition.js";
-import type { EffectCall } from "../stage/effect-call.js";
-import type { Conductor, Replacement, RunListener } from "../stage/seam.js";
+import type { Conductor, EffectCall, ObservedCall, Replacement, RunListener } from "../stage/seam.js";
 import { isThenable } from "../stage/stage.js";
-import type { StageCall } from "../stage/stage-call.js";
 import { NOT_RECORDED, type RecordedRun } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
@@ -52,7 +50,7 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** Where in the record's order each ends; -1 where it never does. */
   readonly #callEndPositions: Int32Array;
   readonly #effectEndPositions: Int32Array;
-  readonly #matches = new Map<StageCall, number>();
+  readonly #matches = new Map<ObservedCall, number>();
   /** Ready to be handed over when the record comes to their end. */
   readonly #readyCalls = new Map<number, () => void>();
   readonly #readyEffects = new Map<number, () => void>();
@@ -96,13 +94,13 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   // As a listener: what the program does.
 
-  callStarted(call: StageCall): undefined {
+  callStarted(call: ObservedCall): undefined {
     const index = this.#match(call);
     if (index !== NOT_RECORDED) this.#callsStarted[index] = 1;
     this.#poke();
   }
 
-  callEnded(call: StageCall): void {
+  callEnded(call: ObservedCall): void {
     const index = this.#match(call);
     if (index !== NOT_RECORDED) this.#callsEnded[index] = 1;
     this.#poke();
@@ -124,7 +122,7 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   // As a conductor: what the program gets.
 
-  replace(call: StageCall): Replacement | undefined {
+  replace(call: ObservedCall): Replacement | undefined {
     const substitute = this.#options.stages.get(call.definition.name);
     if (typeof substitute === "function") {
       return {
@@ -135,7 +133,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     return substitute === "recorded" ? { call: () => this.#recordedCall(call), parsed: true } : undefined;
   }
 
-  settle(call: StageCall, pass: (delivered: boolean) => void): void {
+  settle(call: ObservedCall, pass: (delivered: boolean) => void): void {
     const index = this.#match(call);
     const substitute = this.#options.stages.get(call.definition.name);
     // A recorded stage has settled because its turn had come; a consequence of a turn passes with it.
@@ -164,7 +162,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     return this.#liveEffect(index, entry, run);
   }
 
-  #recordedCall(call: StageCall): unknown {
+  #recordedCall(call: ObservedCall): unknown {
     const index = this.#match(call);
     if (index === NOT_RECORDED) {
       throw new HindcastError(
@@ -401,7 +399,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#options.stuck();
   };
 
-  #match(call: StageCall): number {
+  #match(call: ObservedCall): number {
     const known = this.#matches.get(call);
     if (known !== undefined) return known;
     const index =

@@ -2,8 +2,7 @@ import type { Context } from "@opentelemetry/api";
 import type { ContractIssue } from "../errors.js";
 import type { Side } from "../contract/contract.js";
 import type { Definition, Outcome } from "./definition.js";
-import type { Conductor, FailureSource, RunListener } from "./seam.js";
-import type { StageCall } from "./stage-call.js";
+import type { Conductor, FailureSource, ObservedCall, ObservedRun, RunListener } from "./seam.js";
 
 /** How a run comes into being. */
 export interface RunOptions {
@@ -21,13 +20,12 @@ export interface RunOptions {
  * One execution of a root. Whatever listens to it is called through here, where its failures end:
  * they are reported, and never reach the program (G2).
  */
-export class Run {
+export class Run implements ObservedRun {
   readonly id: string;
   readonly seed: number;
   readonly startedAt: number;
   readonly definition: Definition;
   readonly conductor: Conductor | undefined;
-  /** The root span's identity, left here by telemetry. */
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
   readonly #listeners: readonly RunListener[];
   readonly #report: RunOptions["report"];
@@ -54,7 +52,7 @@ export class Run {
   }
 
   /** Tells the listeners of a call that begins; what they return is the context it runs in. */
-  begin(call: StageCall, input: readonly unknown[], context: Context): Context {
+  begin(call: ObservedCall, input: readonly unknown[], context: Context): Context {
     let current = context;
     for (const listener of this.#listeners) {
       try {
@@ -66,7 +64,7 @@ export class Run {
     return current;
   }
 
-  end(call: StageCall, outcome: Outcome, delivered: boolean): void {
+  end(call: ObservedCall, outcome: Outcome, delivered: boolean): void {
     for (const listener of this.#listeners) {
       try {
         listener.callEnded(call, outcome, delivered);
@@ -77,7 +75,7 @@ export class Run {
     if (call.parent === undefined) this.#close(outcome);
   }
 
-  violated(call: StageCall, side: Side, issues: readonly ContractIssue[]): void {
+  violated(call: ObservedCall, side: Side, issues: readonly ContractIssue[]): void {
     for (const listener of this.#listeners) {
       try {
         listener.contractViolated(call, side, issues);

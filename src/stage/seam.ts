@@ -6,20 +6,53 @@
 import type { Context } from "@opentelemetry/api";
 import type { Side } from "../contract/contract.js";
 import type { ContractIssue } from "../errors.js";
+import type { Version } from "../capsule/capsule.js";
 import type { Definition, Outcome } from "./definition.js";
-import type { EffectCall } from "./effect-call.js";
-import type { Run } from "./run.js";
-import type { Scopes } from "./scopes.js";
-import type { StageCall } from "./stage-call.js";
+
+/** A run, as those behind the seam see it. */
+export interface ObservedRun {
+  readonly id: string;
+  readonly seed: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Of its root. */
+  readonly definition: Definition;
+  /** The root span's identity, left here by telemetry. */
+  trace: { readonly traceId: string; readonly spanId: string } | undefined;
+}
+
+/** One call of a stage, as those behind the seam see it. */
+export interface ObservedCall {
+  readonly run: ObservedRun;
+  readonly definition: Definition;
+  /** Undefined for the root. */
+  readonly parent: ObservedCall | undefined;
+  /** Its number among the calls of the run, in the order in which they began; 0 is the root. */
+  readonly index: number;
+  /** How many calls of that stage its parent had made before. */
+  readonly ordinal: number;
+  readonly data: Version | undefined;
+  readonly model: Version | undefined;
+  /** Whether it has returned a promise. */
+  readonly asynchronous: boolean;
+}
+
+/** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
+export interface EffectCall {
+  readonly call: ObservedCall;
+  readonly name: string;
+  /** How many effects of that name the call has begun before. */
+  readonly ordinal: number;
+}
 
 /** Hears of everything in one run, in the order in which it happens. Must be quick; may throw without harm. */
 export interface RunListener {
   /** Returns the context the call is to run in, where it changes it. */
-  callStarted(call: StageCall, input: readonly unknown[], context: Context): Context | undefined;
+  callStarted(call: ObservedCall, input: readonly unknown[], context: Context): Context | undefined;
   /** `delivered`: its end came from outside the run and was handed over in a turn of its own. */
-  callEnded(call: StageCall, outcome: Outcome, delivered: boolean): void;
-  contractViolated(call: StageCall, side: Side, issues: readonly ContractIssue[]): void;
-  runEnded(run: Run, outcome: Outcome): void;
+  callEnded(call: ObservedCall, outcome: Outcome, delivered: boolean): void;
+  contractViolated(call: ObservedCall, side: Side, issues: readonly ContractIssue[]): void;
+  runEnded(run: ObservedRun, outcome: Outcome): void;
 }
 
 /** Decides when, and with what, a run goes on: it holds the total order. */
@@ -27,9 +60,9 @@ export interface Conductor {
   /** True in a replay, where nothing may reach the outside world (G5). */
   readonly replaying: boolean;
   /** What to call in place of a stage's function; undefined for the function itself. */
-  replace(call: StageCall): Replacement | undefined;
+  replace(call: ObservedCall): Replacement | undefined;
   /** An asynchronous call has settled: `pass` hands that over, now or when its turn comes. */
-  settle(call: StageCall, pass: (delivered: boolean) => void): void;
+  settle(call: ObservedCall, pass: (delivered: boolean) => void): void;
   /** Runs an effect through `perform`, or gives what is recorded of it. */
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown;
 }
@@ -43,10 +76,3 @@ export interface Replacement {
 
 /** Where something of the library's, or given to it, failed. */
 export type FailureSource = "listener" | "keep" | "codec" | "store" | "version" | "seed" | "logger";
-
-/** What stages and effects need of the instance they belong to. */
-export interface Host {
-  readonly scopes: Scopes;
-  /** Begins a run with this root, or returns undefined where nothing would listen to it. */
-  open(root: Definition, input: readonly unknown[]): Run | undefined;
-}

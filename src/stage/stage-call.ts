@@ -2,19 +2,17 @@ import type { Version } from "../capsule/capsule.js";
 import { seededRandom } from "../seeded-random.js";
 import type { Definition, VersionSource } from "./definition.js";
 import type { Run } from "./run.js";
+import type { ObservedCall } from "./seam.js";
 
 /** One call of a stage in a run. Its place (`key`) is the same in every execution of the same program. */
-export class StageCall {
+export class StageCall implements ObservedCall {
   readonly run: Run;
   readonly definition: Definition;
   readonly parent: StageCall | undefined;
-  /** Its number among the calls of the run, in the order in which they began; 0 is the root. */
   readonly index: number;
-  /** How many calls of that stage its parent had made before. */
   readonly ordinal: number;
   readonly data: Version | undefined;
   readonly model: Version | undefined;
-  /** Whether it has returned a promise. */
   asynchronous = false;
   #effects: Map<string, number> | undefined;
   #stages: Map<string, number> | undefined;

@@ -11,7 +11,8 @@
 import { type Checked, type Contract, type ContractMode, type Side } from "../contract/contract.js";
 import { type ContractIssue, ContractViolation, HindcastError } from "../errors.js";
 import type { Definition, Outcome } from "./definition.js";
-import type { Replacement, Host } from "./seam.js";
+import type { Host } from "./host.js";
+import type { Replacement } from "./seam.js";
 import type { Run } from "./run.js";
 import { StageCall } from "./stage-call.js";
 

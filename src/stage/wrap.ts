@@ -1,7 +1,7 @@
 /** Makes the function that stands for a stage, and finds the stage again by its function. */
 import { HindcastError } from "../errors.js";
 import type { Definition } from "./definition.js";
-import type { Host } from "./seam.js";
+import type { Host } from "./host.js";
 import { type AnyFunction, callStage } from "./stage.js";
 
 /** What stands behind a wrapped function. */

@@ -10,12 +10,12 @@
  * 4. A torn or damaged record costs itself alone; what follows it is found again.
  */
 import { existsSync, mkdirSync, statSync } from "node:fs";
-import { type FileHandle, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { HindcastError } from "../errors.js";
-import { createRunId, timeOfRunId } from "../ids.js";
-import { type DamagedStretch, decodeRecords, encodeRecords } from "./segment.js";
-import { limitOf, matcherOf, type Store, type StoredCapsule, storeClosed } from "./store.js";
+import type { DamagedSegment } from "./segment.js";
+import { createSegmentName } from "./segment-name.js";
+import { type Store, type StoredCapsule, storeClosed } from "./store.js";
 
 export interface FileStoreOptions {
   /** Made where it does not exist. */
@@ -30,14 +30,6 @@ export interface FileStoreOptions {
   readonly onDamage?: (damage: DamagedSegment) => void;
 }
 
-/** A stretch of a segment that holds no whole record. */
-export interface DamagedSegment extends DamagedStretch {
-  readonly file: string;
-}
-
-const SUFFIX = ".hindcast";
-/** A file system's clock, and another machine's, may be behind the one that made an id. */
-const CLOCK_SLACK_MILLISECONDS = 60_000;
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_MAXIMUM_BYTES = 1024 * 1024 * 1024;
 
@@ -70,13 +62,15 @@ export function fileStore(options: FileStoreOptions): Store {
     if (segment !== undefined && segment.size >= segmentBytes) {
       await segment.handle.close();
       segment = undefined;
+      const { deleteOldest } = await import("./segments.js");
       await deleteOldest(dir, maximumBytes);
     }
     if (segment === undefined) {
-      const file = join(dir, createRunId() + SUFFIX);
+      const file = join(dir, createSegmentName());
       segment = { file, handle: await open(file, "wx"), size: 0 };
     }
     const { handle, size } = segment;
+    const { encodeRecords } = await import("./segment.js");
     const records = encodeRecords(capsules);
     try {
       await writeAll(handle, records, size);
@@ -88,16 +82,6 @@ export function fileStore(options: FileStoreOptions): Store {
     segment.size += records.length;
   };
 
-  /** The capsules of all segments whose summary bytes are `wanted`, oldest segment first. */
-  async function* read(oldest: number, wanted?: (summary: Buffer) => boolean): AsyncGenerator<StoredCapsule> {
-    for (const name of await segmentNames(dir)) {
-      const file = join(dir, name);
-      const bytes = await readSegment(file, oldest);
-      if (bytes !== undefined)
-        yield* decodeRecords(bytes, (stretch) => onDamage({ ...stretch, file }), wanted);
-    }
-  }
-
   return {
     append(capsules) {
       if (closed) return Promise.reject(storeClosed());
@@ -107,23 +91,13 @@ export function fileStore(options: FileStoreOptions): Store {
     },
     async get(id) {
       await last;
-      // A segment last written to before the run began cannot hold it.
-      for await (const capsule of read(timeOfRunId(id) ?? 0, (summary) => summary.includes(id))) {
-        if (capsule.summary.id === id) return capsule;
-      }
-      return undefined;
+      const { getCapsule } = await import("./segments.js");
+      return getCapsule(dir, id, onDamage);
     },
     async *find(query) {
-      const matches = matcherOf(query);
-      let left = limitOf(query);
       await last;
-      if (left <= 0) return;
-      for await (const capsule of read(0)) {
-        if (!matches(capsule.summary)) continue;
-        yield capsule;
-        left -= 1;
-        if (left <= 0) return;
-      }
+      const { findCapsules } = await import("./segments.js");
+      yield* findCapsules(dir, query, onDamage);
     },
     async close() {
       closed = true;
@@ -172,42 +146,6 @@ async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Pr
   while (written < bytes.length) {
     const result = await handle.write(bytes, written, bytes.length - written, position + written);
     written += result.bytesWritten;
-  }
-}
-
-/** In order of time: a segment's name is a UUID version 7. */
-async function segmentNames(dir: string): Promise<string[]> {
-  return (await readdir(dir)).filter((name) => name.endsWith(SUFFIX)).sort();
-}
-
-/** A segment's bytes; undefined where it has gone, or was last written to before `oldest`. */
-async function readSegment(file: string, oldest: number): Promise<Buffer | undefined> {
-  return ifPresent(async () => {
-    if (oldest > 0 && (await stat(file)).mtimeMs + CLOCK_SLACK_MILLISECONDS < oldest) return undefined;
-    return readFile(file);
-  });
-}
-
-async function deleteOldest(dir: string, maximumBytes: number): Promise<void> {
-  const names = await segmentNames(dir);
-  const sizes = await Promise.all(
-    names.map(async (name) => (await ifPresent(() => stat(join(dir, name))))?.size ?? 0),
-  );
-  let total = sizes.reduce((sum, size) => sum + size, 0);
-  for (const [index, name] of names.entries()) {
-    if (total <= maximumBytes) return;
-    await rm(join(dir, name), { force: true });
-    total -= sizes[index] as number;
-  }
-}
-
-/** What `read` gives, or undefined where the file has gone: another process may delete the oldest segments. */
-async function ifPresent<T>(read: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 /** A ring in memory: the newest capsules, as many as fit. The default, and the store of tests. */
 import { HindcastError } from "../errors.js";
-import { limitOf, matcherOf, type Store, type StoredCapsule, storeClosed } from "./store.js";
+import { type Store, type StoredCapsule, storeClosed } from "./store.js";
 
 export interface MemoryStoreOptions {
   /** Capsules to hold at the most. Default 1,000. */
@@ -49,6 +49,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     get: (id) => Promise.resolve(held.get(id)),
     async *find(query) {
+      const { limitOf, matcherOf } = await import("./query.js");
       const matches = matcherOf(query);
       let left = limitOf(query);
       for (const capsule of [...held.values()]) {

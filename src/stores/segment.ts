@@ -23,6 +23,11 @@ export interface DamagedStretch {
   readonly tail: boolean;
 }
 
+/** Such a stretch, and the file it is in. */
+export interface DamagedSegment extends DamagedStretch {
+  readonly file: string;
+}
+
 /** Capsules as records, in one piece to be written at once. */
 export function encodeRecords(capsules: readonly StoredCapsule[]): Buffer {
   const parts = capsules.map(({ summary, bytes }) => ({ summary: encodeSummary(summary), bytes }));

@@ -1,6 +1,6 @@
 /** The port to wherever capsules go. A store knows them as bytes with a summary, and nothing of what is inside. */
 import type { CapsuleSummary } from "../capsule/capsule.js";
-import { type Duration, milliseconds } from "../duration.js";
+import type { Duration } from "../duration.js";
 import { HindcastError } from "../errors.js";
 
 /** A capsule as a store holds it: `readCapsule` opens it. */
@@ -41,45 +41,6 @@ export interface Store {
   find(query?: CapsuleQuery): AsyncIterable<StoredCapsule>;
   /** Lets go of everything held open. Waits for appends under way; a second call does nothing; later appends reject. */
   close(): Promise<void>;
-}
-
-/** A test for summaries. Throws `invalid-options` for a query that makes no sense. */
-export function matcherOf(query: CapsuleQuery = {}): (summary: CapsuleSummary) => boolean {
-  const since = timeOf(query.since, "since");
-  const until = timeOf(query.until, "until");
-  const slower =
-    query.slowerThan === undefined ? undefined : milliseconds(query.slowerThan, "find({ slowerThan })");
-  return (summary) =>
-    (query.service === undefined || summary.service === query.service) &&
-    (query.pipeline === undefined || summary.pipeline === query.pipeline) &&
-    (query.status === undefined || summary.status === query.status) &&
-    (query.violations === undefined || summary.violations > 0 === query.violations) &&
-    (query.traceId === undefined || summary.traceId === query.traceId) &&
-    (query.version === undefined || summary.versions.includes(query.version)) &&
-    (slower === undefined || summary.duration > slower) &&
-    (since === undefined || summary.startedAt >= since) &&
-    (until === undefined || summary.startedAt < until);
-}
-
-/** How many a query asks for. Throws `invalid-options` for what is not a count. */
-export function limitOf(query: CapsuleQuery = {}): number {
-  const { limit = Infinity } = query;
-  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit >= 0)) {
-    throw new HindcastError("invalid-options", `find({ limit: ${limit} }): give a count, 0 or more.`);
-  }
-  return limit;
-}
-
-function timeOf(time: number | Date | undefined, option: string): number | undefined {
-  if (time === undefined) return undefined;
-  const milliseconds = typeof time === "number" ? time : time.getTime();
-  if (Number.isNaN(milliseconds)) {
-    throw new HindcastError(
-      "invalid-options",
-      `find({ ${option} }) is not a time: give a valid Date or milliseconds.`,
-    );
-  }
-  return milliseconds;
 }
 
 /** What an append after `close` rejects with. */

@@ -1,51 +1,25 @@
 /**
  * Every name that telemetry uses, spelled here and nowhere else. `gen_ai.*`, `artifact.*` and
  * `error.*` are OpenTelemetry's; nothing there stands for a data set's version, a replay or
- * inference that is not generative, so those are under `hindcast.*`.
+ * inference that is not generative, so those are under `hindcast.*`. `ATTRIBUTE_TABLE` says what each means.
  */
-
-/** A span attribute. */
-export interface AttributeName {
-  readonly name: string;
-  readonly type: "string" | "int";
-  readonly meaning: string;
-}
-
-export const ATTRIBUTES = {
-  capsuleId: { name: "hindcast.capsule.id", type: "string", meaning: "the run's capsule; on the root span" },
-  stageName: { name: "hindcast.stage.name", type: "string", meaning: "the stage or pipeline" },
-  stageKind: {
-    name: "hindcast.stage.kind",
-    type: "string",
-    meaning: "pipeline, ingest, feature, infer, decide, tool or agent",
-  },
-  seed: { name: "hindcast.seed", type: "int", meaning: "the run's seed" },
-  dataName: { name: "hindcast.data.name", type: "string", meaning: "the data set or feature definition" },
-  dataVersion: { name: "hindcast.data.version", type: "string", meaning: "its version" },
-  dataDigest: { name: "hindcast.data.digest", type: "string", meaning: "hash of its content" },
-  modelName: { name: "hindcast.model.name", type: "string", meaning: "the model" },
-  modelVersion: { name: "hindcast.model.version", type: "string", meaning: "its version" },
-  modelDigest: { name: "hindcast.model.digest", type: "string", meaning: "hash of its content" },
-  violations: {
-    name: "hindcast.contract.violations",
-    type: "int",
-    meaning: "values that broke a contract in this call",
-  },
-  artifactVersion: {
-    name: "artifact.version",
-    type: "string",
-    meaning: "the model's version, or else the data's",
-  },
-  artifactHash: { name: "artifact.hash", type: "string", meaning: "the model's digest, or else the data's" },
-  toolName: { name: "gen_ai.tool.name", type: "string", meaning: "the tool, on a tool's span" },
-  agentName: { name: "gen_ai.agent.name", type: "string", meaning: "the agent, on an agent's span" },
-  operation: {
-    name: "gen_ai.operation.name",
-    type: "string",
-    meaning: "execute_tool or invoke_agent, on theirs",
-  },
-  errorType: { name: "error.type", type: "string", meaning: "class or code of the error; never on success" },
-} as const satisfies Readonly<Record<string, AttributeName>>;
+export const CAPSULE_ID = "hindcast.capsule.id";
+export const STAGE_NAME = "hindcast.stage.name";
+export const STAGE_KIND = "hindcast.stage.kind";
+export const SEED = "hindcast.seed";
+export const DATA_NAME = "hindcast.data.name";
+export const DATA_VERSION = "hindcast.data.version";
+export const DATA_DIGEST = "hindcast.data.digest";
+export const MODEL_NAME = "hindcast.model.name";
+export const MODEL_VERSION = "hindcast.model.version";
+export const MODEL_DIGEST = "hindcast.model.digest";
+export const VIOLATIONS = "hindcast.contract.violations";
+export const ARTIFACT_VERSION = "artifact.version";
+export const ARTIFACT_HASH = "artifact.hash";
+export const TOOL_NAME = "gen_ai.tool.name";
+export const AGENT_NAME = "gen_ai.agent.name";
+export const OPERATION = "gen_ai.operation.name";
+export const ERROR_TYPE = "error.type";
 
 /** The instrumentation scope. */
 export const SCOPE_NAME = "hindcast";

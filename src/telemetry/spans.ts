@@ -13,9 +13,27 @@ import {
 } from "@opentelemetry/api";
 import type { Version } from "../capsule/capsule.js";
 import type { Definition, Outcome } from "../stage/definition.js";
-import type { RunListener } from "../stage/seam.js";
-import type { StageCall } from "../stage/stage-call.js";
-import { ATTRIBUTES, SCOPE_NAME } from "./names.js";
+import type { ObservedCall, RunListener } from "../stage/seam.js";
+import {
+  AGENT_NAME,
+  ARTIFACT_HASH,
+  ARTIFACT_VERSION,
+  CAPSULE_ID,
+  DATA_DIGEST,
+  DATA_NAME,
+  DATA_VERSION,
+  ERROR_TYPE,
+  MODEL_DIGEST,
+  MODEL_NAME,
+  MODEL_VERSION,
+  OPERATION,
+  SCOPE_NAME,
+  SEED,
+  STAGE_KIND,
+  STAGE_NAME,
+  TOOL_NAME,
+  VIOLATIONS,
+} from "./names.js";
 
 /** A listener that makes spans, or undefined where no tracer provider is registered. */
 export function createSpanListener(version: string): RunListener | undefined {
@@ -26,8 +44,8 @@ export function createSpanListener(version: string): RunListener | undefined {
 }
 
 function spanListener(tracer: Tracer): RunListener {
-  const spans = new Map<StageCall, Span>();
-  const violations = new Map<StageCall, number>();
+  const spans = new Map<ObservedCall, Span>();
+  const violations = new Map<ObservedCall, number>();
   return {
     callStarted(call, _input, context): Context {
       const span = tracer.startSpan(spanName(call.definition), { attributes: attributesOf(call) }, context);
@@ -40,7 +58,7 @@ function spanListener(tracer: Tracer): RunListener {
       if (span === undefined) return;
       spans.delete(call);
       const count = violations.get(call);
-      if (count !== undefined) span.setAttribute(ATTRIBUTES.violations.name, count);
+      if (count !== undefined) span.setAttribute(VIOLATIONS, count);
       if (outcome.status === "error") fail(span, outcome);
       span.end();
     },
@@ -71,35 +89,35 @@ function spanName({ kind, name }: Definition): string {
   }
 }
 
-function attributesOf(call: StageCall): Attributes {
+function attributesOf(call: ObservedCall): Attributes {
   const { definition, run, data, model } = call;
   const attributes: Attributes = {
-    [ATTRIBUTES.stageName.name]: definition.name,
-    [ATTRIBUTES.stageKind.name]: definition.kind,
-    [ATTRIBUTES.seed.name]: run.seed,
+    [STAGE_NAME]: definition.name,
+    [STAGE_KIND]: definition.kind,
+    [SEED]: run.seed,
   };
-  if (call.parent === undefined) attributes[ATTRIBUTES.capsuleId.name] = run.id;
+  if (call.parent === undefined) attributes[CAPSULE_ID] = run.id;
   if (data !== undefined) {
-    attributes[ATTRIBUTES.dataName.name] = data.name;
-    attributes[ATTRIBUTES.dataVersion.name] = data.version;
-    if (data.digest !== undefined) attributes[ATTRIBUTES.dataDigest.name] = data.digest;
+    attributes[DATA_NAME] = data.name;
+    attributes[DATA_VERSION] = data.version;
+    if (data.digest !== undefined) attributes[DATA_DIGEST] = data.digest;
   }
   if (model !== undefined) {
-    attributes[ATTRIBUTES.modelName.name] = model.name;
-    attributes[ATTRIBUTES.modelVersion.name] = model.version;
-    if (model.digest !== undefined) attributes[ATTRIBUTES.modelDigest.name] = model.digest;
+    attributes[MODEL_NAME] = model.name;
+    attributes[MODEL_VERSION] = model.version;
+    if (model.digest !== undefined) attributes[MODEL_DIGEST] = model.digest;
   }
   const artifact: Version | undefined = model ?? data;
   if (artifact !== undefined) {
-    attributes[ATTRIBUTES.artifactVersion.name] = artifact.version;
-    if (artifact.digest !== undefined) attributes[ATTRIBUTES.artifactHash.name] = artifact.digest;
+    attributes[ARTIFACT_VERSION] = artifact.version;
+    if (artifact.digest !== undefined) attributes[ARTIFACT_HASH] = artifact.digest;
   }
   if (definition.kind === "tool") {
-    attributes[ATTRIBUTES.operation.name] = "execute_tool";
-    attributes[ATTRIBUTES.toolName.name] = definition.name;
+    attributes[OPERATION] = "execute_tool";
+    attributes[TOOL_NAME] = definition.name;
   } else if (definition.kind === "agent") {
-    attributes[ATTRIBUTES.operation.name] = "invoke_agent";
-    attributes[ATTRIBUTES.agentName.name] = definition.name;
+    attributes[OPERATION] = "invoke_agent";
+    attributes[AGENT_NAME] = definition.name;
   }
   return attributes;
 }
@@ -108,7 +126,7 @@ function attributesOf(call: StageCall): Attributes {
 function fail(span: Span, outcome: Extract<Outcome, { status: "error" }>): void {
   const type = errorType(outcome.error);
   span.setStatus({ code: SpanStatusCode.ERROR, message: type });
-  span.setAttribute(ATTRIBUTES.errorType.name, type);
+  span.setAttribute(ERROR_TYPE, type);
 }
 
 function errorType(error: unknown): string {

@@ -1,5 +1,5 @@
 /**
- * A capsule as bytes: a sealed envelope around a body (`docs/capsule-format.md`).
+ * Reads a capsule.
  *
  * Invariants
  * 1. Bytes that were cut or changed anywhere give `capsule-damaged`; never a crash or a wrong value.
@@ -12,7 +12,6 @@ import { decode } from "cborg";
 import { HindcastError } from "../errors.js";
 import {
   CAPSULE_FORMAT,
-  type CallKind,
   type CallRecord,
   type Capsule,
   type CapsuleEvent,
@@ -25,48 +24,20 @@ import {
   type ViolationRecord,
 } from "./capsule.js";
 import { type ClassTable, decodeOptions, decodeValue } from "./decode-value.js";
-import { CborWriter, TAG } from "./encode-value.js";
+import { TAG } from "./encode-value.js";
 import type { Environment } from "./environment.js";
 import type { Limits } from "./limits.js";
 import { bytesOf, index, integer, list, misshapen, number, oneOf, optional, record, text } from "./shape.js";
-
-/** First element of the envelope. */
-const NAME = "hindcast";
-const OUTCOMES = ["ok", "error", "pending"] as const;
-const KINDS: readonly CallKind[] = ["pipeline", "ingest", "feature", "infer", "decide", "tool", "agent"];
-const REASONS = ["lost", "class"] as const;
-const FLAG_ASYNCHRONOUS = 1;
-const FLAG_DELIVERED = 2;
-const FLAG_UNPROMPTED = 4;
-const EVENT_BITS = 2;
-
-/** The capsule as bytes. */
-export function encodeCapsule(capsule: Capsule): Uint8Array {
-  const body = new CborWriter(bodyEstimate(capsule));
-  const { values, ...rest } = toWire(capsule);
-  const names = Object.keys(rest) as (keyof typeof rest)[];
-  body.map(names.length + 1);
-  for (const name of names) {
-    body.text(name);
-    body.value(rest[name]);
-  }
-  body.text("values");
-  body.array(values.length);
-  for (const value of values) body.byteString(value);
-  return seal(body.bytes());
-}
-
-/** Puts a body into an envelope. */
-function seal(body: Uint8Array): Uint8Array {
-  const envelope = new CborWriter(body.byteLength + 32);
-  envelope.tag(TAG.selfDescribed);
-  envelope.array(4);
-  envelope.text(NAME);
-  envelope.number(CAPSULE_FORMAT);
-  envelope.number(crc32(body));
-  envelope.byteString(body);
-  return envelope.bytes();
-}
+import {
+  ENVELOPE_NAME,
+  EVENT_BITS,
+  FLAG_ASYNCHRONOUS,
+  FLAG_DELIVERED,
+  FLAG_UNPROMPTED,
+  KINDS,
+  OUTCOMES,
+  REASONS,
+} from "./wire.js";
 
 /** Reads a capsule. Throws `capsule-damaged`, `capsule-newer` or `capsule-shape`. */
 export function decodeCapsule(bytes: Uint8Array): Capsule {
@@ -93,7 +64,7 @@ function open(bytes: Uint8Array): Uint8Array {
   } catch (cause) {
     throw damaged(bytes.byteLength === 0 ? "it is empty" : "its envelope cannot be read", cause);
   }
-  if (!Array.isArray(envelope) || envelope.length !== 4 || envelope[0] !== NAME) {
+  if (!Array.isArray(envelope) || envelope.length !== 4 || envelope[0] !== ENVELOPE_NAME) {
     throw damaged("it does not begin as one");
   }
   const [, format, checksum, body] = envelope as unknown[];
@@ -113,86 +84,6 @@ function open(bytes: Uint8Array): Uint8Array {
 function damaged(how: string, cause?: unknown): HindcastError {
   const message = `The bytes are not a whole capsule: ${how}. Fetch it again, or restore it from a copy.`;
   return new HindcastError("capsule-damaged", message, cause === undefined ? undefined : { cause });
-}
-
-function bodyEstimate(capsule: Capsule): number {
-  let bytes = 1024 + 32 * (capsule.calls.length + capsule.effects.length) + 2 * capsule.events.length;
-  for (const value of capsule.values) bytes += value.byteLength + 5;
-  return bytes;
-}
-
-// To the wire: maps where there is one of a thing, arrays where there are many.
-
-function toWire(capsule: Capsule) {
-  const { service, trace, environment, limits, replayable } = capsule;
-  return {
-    id: capsule.id,
-    writer: capsule.writer,
-    service: [service.name, service.version],
-    pipeline: capsule.pipeline,
-    startedAt: capsule.startedAt,
-    seed: capsule.seed,
-    trace: trace && [trace.traceId, trace.spanId],
-    environment: { ...environment },
-    limits: { ...limits },
-    exact: replayable.exact,
-    reasons: replayable.reasons.map((reason) => [reason.code, reason.name, reason.message]),
-    kept: capsule.kept,
-    stages: capsule.stages.map((stage) => [
-      stage.name,
-      stage.kind,
-      stage.data && versionToWire(stage.data),
-      stage.model && versionToWire(stage.model),
-      stage.input && [stage.input.name, stage.input.hash],
-      stage.output && [stage.output.name, stage.output.hash],
-    ]),
-    calls: capsule.calls.map((call) => [
-      call.stage,
-      call.parent,
-      call.ordinal,
-      call.at,
-      call.duration,
-      [...call.input],
-      (call.delivered ? FLAG_DELIVERED : 0) | flagsToWire(call),
-      ...outcomeToWire(call.outcome),
-    ]),
-    effects: capsule.effects.map((effect) => [
-      effect.name,
-      effect.call,
-      effect.ordinal,
-      effect.at,
-      effect.duration,
-      [...effect.input],
-      flagsToWire(effect),
-      ...outcomeToWire(effect.outcome),
-    ]),
-    events: capsule.events.map((event) => (event.index << EVENT_BITS) | EVENT_KINDS.indexOf(event.kind)),
-    violations: capsule.violations.map((violation) => [
-      violation.call,
-      violation.side,
-      violation.issues.map((issue) => [[...issue.path], issue.expected, issue.received]),
-    ]),
-    values: capsule.values,
-  };
-}
-
-function versionToWire(version: Version): unknown[] {
-  return [version.name, version.version, version.digest];
-}
-
-function flagsToWire(entry: { readonly asynchronous: boolean; readonly unprompted: boolean }): number {
-  return (entry.asynchronous ? FLAG_ASYNCHRONOUS : 0) | (entry.unprompted ? FLAG_UNPROMPTED : 0);
-}
-
-function outcomeToWire(outcome: OutcomeRecord): unknown[] {
-  switch (outcome.status) {
-    case "ok":
-      return [0, outcome.value];
-    case "error":
-      return [1, outcome.value, outcome.stack];
-    case "pending":
-      return [2];
-  }
 }
 
 // From the wire: nothing is believed.

@@ -1,0 +1,36 @@
+import { createHash } from "node:crypto";
+import type { ContractIdentity } from "../capsule/capsule.js";
+import type { Contract } from "./contract.js";
+import { jsonSchemaOf } from "./standard-schema.js";
+
+/** Making a JSON Schema and its hash takes longer than a run; a contract never changes. */
+const identities = new WeakMap<Contract, ContractIdentity>();
+
+/** Name and hash of a contract: of its JSON Schema, so that the order in which a schema is written does not count. */
+export function identityOf(contract: Contract): ContractIdentity {
+  let identity = identities.get(contract);
+  if (identity === undefined) {
+    identity = identify(contract);
+    identities.set(contract, identity);
+  }
+  return identity;
+}
+
+function identify({ schema, stage, side }: Contract): ContractIdentity {
+  const jsonSchema = jsonSchemaOf(schema, side);
+  if (jsonSchema === undefined) return { name: `${stage}.${side}`, hash: undefined };
+  const title = jsonSchema["title"] ?? jsonSchema["id"] ?? jsonSchema["$id"];
+  return {
+    name: typeof title === "string" ? title : `${stage}.${side}`,
+    hash: `sha256:${createHash("sha256").update(canonicalJson(jsonSchema)).digest("hex")}`,
+  };
+}
+
+/** JSON with the keys of every object in order, so that a schema written in another order is the same schema. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : part,
+  );
+}

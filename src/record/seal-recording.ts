@@ -1,0 +1,101 @@
+/**
+ * Makes a capsule of a recording: the part that costs, which is done later, and only for runs that
+ * are kept. The library loads this file, and the encoder behind it, when the first run is kept.
+ */
+import { crc32 } from "node:zlib";
+import {
+  CAPSULE_FORMAT,
+  type CallRecord,
+  type Capsule,
+  type EffectRecord,
+  type OutcomeRecord,
+  type StageRecord,
+} from "../capsule/capsule.js";
+import { encodeValue } from "../capsule/encode-value.js";
+import { currentEnvironment } from "../capsule/environment.js";
+import type { Snapshot } from "../capsule/snapshot.js";
+import { identityOf } from "../contract/contract-identity.js";
+import type { OutcomeSnapshot, Recording, StageEntry } from "./recording.js";
+
+export { encodeCapsule } from "../capsule/encode-capsule.js";
+
+/**
+ * The capsule of a recording. Yields after each value that it has encoded, so that whoever drives it
+ * can let the event loop breathe.
+ */
+export function* sealRecording(recording: Recording, kept: string): Generator<undefined, Capsule> {
+  const { run, options, ...contents } = recording.contents();
+  const values = new ValueTable();
+  const calls: CallRecord[] = [];
+  for (const { input, outcome, ...call } of contents.calls) {
+    calls.push({ ...call, input: yield* values.addAll(input), outcome: yield* values.addOutcome(outcome) });
+  }
+  const effects: EffectRecord[] = [];
+  for (const { input, outcome, ...effect } of contents.effects) {
+    effects.push({
+      ...effect,
+      input: yield* values.addAll(input),
+      outcome: yield* values.addOutcome(outcome),
+    });
+  }
+  return {
+    format: CAPSULE_FORMAT,
+    id: run.id,
+    writer: options.writer,
+    service: options.service,
+    pipeline: run.definition.name,
+    startedAt: run.startedAt,
+    seed: run.seed,
+    trace: run.trace,
+    environment: currentEnvironment(),
+    limits: options.limits,
+    replayable: { exact: contents.reasons.length === 0, reasons: contents.reasons },
+    kept,
+    stages: contents.stages.map(stageRecord),
+    calls,
+    effects,
+    events: contents.events,
+    violations: contents.violations,
+    values: values.bytes,
+  };
+}
+
+function stageRecord({ definition, data, model }: StageEntry): StageRecord {
+  const { name, kind, input, output } = definition;
+  return { name, kind, data, model, input: input && identityOf(input), output: output && identityOf(output) };
+}
+
+/** The values of a capsule: those of equal content once. */
+class ValueTable {
+  readonly bytes: Uint8Array[] = [];
+  readonly #byChecksum = new Map<number, number[]>();
+
+  *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
+    const references: number[] = [];
+    for (const snapshot of snapshots) {
+      references.push(this.#add(snapshot));
+      yield;
+    }
+    return references;
+  }
+
+  *addOutcome(outcome: OutcomeSnapshot): Generator<undefined, OutcomeRecord> {
+    if (outcome.status === "pending") return outcome;
+    const value = this.#add(outcome.value);
+    yield;
+    return outcome.status === "ok"
+      ? { status: "ok", value }
+      : { status: "error", value, stack: outcome.stack };
+  }
+
+  #add(snapshot: Snapshot): number {
+    const bytes = encodeValue(snapshot);
+    const checksum = crc32(bytes);
+    const alike = this.#byChecksum.get(checksum) ?? [];
+    const known = alike.find((reference) => Buffer.compare(this.bytes[reference] as Uint8Array, bytes) === 0);
+    if (known !== undefined) return known;
+    const reference = this.bytes.push(bytes) - 1;
+    this.#byChecksum.set(checksum, [...alike, reference]);
+    return reference;
+  }
+}

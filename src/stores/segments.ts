@@ -1,0 +1,94 @@
+/** The segments of a directory: reading capsules back, and deleting the oldest. */
+import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { timeOfRunId } from "../ids.js";
+import { limitOf, matcherOf } from "./query.js";
+import { type DamagedSegment, decodeRecords } from "./segment.js";
+import { isSegmentName } from "./segment-name.js";
+import type { CapsuleQuery, StoredCapsule } from "./store.js";
+
+/** A file system's clock, and another machine's, may be behind the one that made an id. */
+const CLOCK_SLACK_MILLISECONDS = 60_000;
+
+type OnDamage = (damage: DamagedSegment) => void;
+
+/** The capsule with this id. */
+export async function getCapsule(
+  dir: string,
+  id: string,
+  onDamage: OnDamage,
+): Promise<StoredCapsule | undefined> {
+  // A segment last written to before the run began cannot hold it.
+  const oldest = timeOfRunId(id) ?? 0;
+  for await (const capsule of read(dir, oldest, onDamage, (summary) => summary.includes(id))) {
+    if (capsule.summary.id === id) return capsule;
+  }
+  return undefined;
+}
+
+/** The capsules that match, oldest segment first. */
+export async function* findCapsules(
+  dir: string,
+  query: CapsuleQuery | undefined,
+  onDamage: OnDamage,
+): AsyncGenerator<StoredCapsule> {
+  const matches = matcherOf(query);
+  let left = limitOf(query);
+  if (left <= 0) return;
+  for await (const capsule of read(dir, 0, onDamage)) {
+    if (!matches(capsule.summary)) continue;
+    yield capsule;
+    left -= 1;
+    if (left <= 0) return;
+  }
+}
+
+async function* read(
+  dir: string,
+  oldest: number,
+  onDamage: OnDamage,
+  wanted?: (summary: Buffer) => boolean,
+): AsyncGenerator<StoredCapsule> {
+  for (const name of await segmentNames(dir)) {
+    const file = join(dir, name);
+    const bytes = await readSegment(file, oldest);
+    if (bytes !== undefined) yield* decodeRecords(bytes, (stretch) => onDamage({ ...stretch, file }), wanted);
+  }
+}
+
+/** In order of time: a segment's name is a UUID version 7. */
+async function segmentNames(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter(isSegmentName).sort();
+}
+
+/** A segment's bytes; undefined where it has gone, or was last written to before `oldest`. */
+async function readSegment(file: string, oldest: number): Promise<Buffer | undefined> {
+  return ifPresent(async () => {
+    if (oldest > 0 && (await stat(file)).mtimeMs + CLOCK_SLACK_MILLISECONDS < oldest) return undefined;
+    return readFile(file);
+  });
+}
+
+/** Deletes the oldest segments until the rest are of at most so many bytes. */
+export async function deleteOldest(dir: string, maximumBytes: number): Promise<void> {
+  const names = await segmentNames(dir);
+  const sizes = await Promise.all(
+    names.map(async (name) => (await ifPresent(() => stat(join(dir, name))))?.size ?? 0),
+  );
+  let total = sizes.reduce((sum, size) => sum + size, 0);
+  for (const [index, name] of names.entries()) {
+    if (total <= maximumBytes) return;
+    await rm(join(dir, name), { force: true });
+    total -= sizes[index] as number;
+  }
+}
+
+/** What `read` gives, or undefined where the file has gone: another process may delete the oldest segments. */
+async function ifPresent<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
