@@ -4,11 +4,12 @@ import type { CallKind, Version } from "./capsule/capsule.js";
 import { type Limits, resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
 import { type ContractMode, createContract } from "./contract/contract.js";
+import { type Duration, milliseconds } from "./duration.js";
 import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
 import { Turns } from "./effects/turns.js";
 import { HindcastError } from "./errors.js";
 import { createRunId, drawSeed } from "./ids.js";
-import { mathRandom, wallClock } from "./originals.js";
+import { clearTimeoutOriginal, mathRandom, setTimeoutOriginal, wallClock } from "./originals.js";
 import { CapsuleQueue } from "./record/capsule-queue.js";
 import { FailureReport, type Failure, type Logger } from "./record/failure-report.js";
 import { keep, type KeepRule } from "./record/keep.js";
@@ -92,6 +93,11 @@ export interface HindcastStats {
   readonly failures: Readonly<Record<FailureSource, number>>;
 }
 
+export interface FlushOptions {
+  /** How long a store may take that does not answer. Default 30 s. */
+  readonly timeout?: Duration;
+}
+
 export interface Hindcast extends AsyncDisposable {
   readonly store: Store;
   readonly ingest: StageFactory<DataOptions & VersionOptions>;
@@ -112,13 +118,14 @@ export interface Hindcast extends AsyncDisposable {
   now(): number;
   /** The run that the current code is part of; undefined outside of runs. */
   current(): CurrentRun | undefined;
-  /** Resolves when everything kept so far has been stored, or lost and counted. Never rejects. */
-  flush(): Promise<void>;
-  /** Flushes, and closes the store. Stages go on working; their runs are no longer recorded. */
-  close(): Promise<void>;
+  /** Resolves when everything kept so far has been stored, or lost and counted, or at the timeout. Never rejects. */
+  flush(options?: FlushOptions): Promise<void>;
+  /** Flushes, and closes the store. Stages go on working; their runs are no longer recorded. Never rejects. */
+  close(options?: FlushOptions): Promise<void>;
   stats(): HindcastStats;
 }
 
+const DEFAULT_FLUSH_TIMEOUT = "30s";
 const DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024;
 const MAXIMUM_SEED = 0xffff_ffff;
 
@@ -174,7 +181,7 @@ class Instance implements Hindcast, ReplayHost {
   #started = 0;
   #ended = 0;
   #discarded = 0;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: HindcastOptions) {
     const service = serviceOf(options);
@@ -204,7 +211,7 @@ class Instance implements Hindcast, ReplayHost {
   }
 
   open(root: Definition, input: readonly unknown[]): Run | undefined {
-    const recorded = this.#keep.length > 0 && !this.#closed;
+    const recorded = this.#keep.length > 0 && this.#closing === undefined;
     const spans = createSpanListener(LIBRARY_VERSION);
     if (!recorded && spans === undefined) return undefined;
     this.#started += 1;
@@ -253,13 +260,16 @@ class Instance implements Hindcast, ReplayHost {
     };
   }
 
-  flush(): Promise<void> {
-    return this.#queue.drain();
+  flush({ timeout = DEFAULT_FLUSH_TIMEOUT }: FlushOptions = {}): Promise<void> {
+    return within(this.#queue.drain(), milliseconds(timeout, "flush({ timeout })"));
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  close({ timeout = DEFAULT_FLUSH_TIMEOUT }: FlushOptions = {}): Promise<void> {
+    this.#closing ??= within(this.#closeStore(), milliseconds(timeout, "close({ timeout })"));
+    return this.#closing;
+  }
+
+  async #closeStore(): Promise<void> {
     await this.#queue.drain();
     try {
       await this.store.close();
@@ -370,6 +380,16 @@ class Instance implements Hindcast, ReplayHost {
       body,
     );
   }
+}
+
+/** What `work` comes to, or nothing after so long. The wait keeps no process alive. */
+async function within(work: Promise<void>, limit: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeoutOriginal(resolve, limit).unref();
+  });
+  await Promise.race([work, timeout]);
+  clearTimeoutOriginal(timer);
 }
 
 function serviceOf({ service }: HindcastOptions): { name: string; version: string | undefined } {

@@ -14,6 +14,7 @@ export {
 } from "./errors.js";
 export {
   type CurrentRun,
+  type FlushOptions,
   type Hindcast,
   type HindcastOptions,
   type HindcastStats,

@@ -23,7 +23,7 @@ import {
   type Version,
   type ViolationRecord,
 } from "./capsule.js";
-import { type ClassTable, decodeOptions, decodeValue } from "./decode-value.js";
+import { type ClassTable, decodeOptions, decodeValue, TEXT_TAGS } from "./decode-value.js";
 import { TAG } from "./encode-value.js";
 import type { Environment } from "./environment.js";
 import type { Limits } from "./limits.js";
@@ -44,7 +44,7 @@ export function decodeCapsule(bytes: Uint8Array): Capsule {
   const body = open(bytes);
   let fields: unknown;
   try {
-    fields = decode(body, decodeOptions(undefined));
+    fields = decode(body, decodeOptions(TEXT_TAGS));
   } catch (cause) {
     throw damaged("its body is not CBOR", cause);
   }

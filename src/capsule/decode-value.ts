@@ -61,9 +61,18 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()):
   }
 }
 
+/** Tags in the library's own tables: text that has no UTF-8, and nothing else. */
+export const TEXT_TAGS: NonNullable<DecodeOptions["tags"]> = {
+  [TAG.namedObject]: (content) => {
+    const [name, bytes] = content() as unknown[];
+    if (name !== NAMED.utf16) throw new TypeError("not a text");
+    return Buffer.from(bytes as Uint8Array).toString("utf16le");
+  },
+};
+
 /** How this library reads CBOR, with the given meaning for tags. */
-export function decodeOptions(tags: DecodeOptions["tags"]): DecodeOptions {
-  return { allowIndefinite: false, allowUndefined: true, tags: tags ?? [], rejectDuplicateMapKeys: true };
+export function decodeOptions(tags: NonNullable<DecodeOptions["tags"]>): DecodeOptions {
+  return { allowIndefinite: false, allowUndefined: true, tags, rejectDuplicateMapKeys: true };
 }
 
 function createTags(classes: ClassTable, onHole: () => void): TagDecoder[] {

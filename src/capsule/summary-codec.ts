@@ -2,7 +2,7 @@
 import { decode } from "cborg";
 import { HindcastError } from "../errors.js";
 import type { CapsuleSummary } from "./capsule.js";
-import { decodeOptions } from "./decode-value.js";
+import { decodeOptions, TEXT_TAGS } from "./decode-value.js";
 import { CborWriter } from "./encode-value.js";
 import { integer, list, number, oneOf, optional, record, text } from "./shape.js";
 
@@ -17,7 +17,7 @@ export function encodeSummary(summary: CapsuleSummary): Uint8Array {
 export function decodeSummary(bytes: Uint8Array): CapsuleSummary {
   let wire: unknown;
   try {
-    wire = decode(bytes, decodeOptions(undefined));
+    wire = decode(bytes, decodeOptions(TEXT_TAGS));
   } catch (cause) {
     throw new HindcastError("capsule-damaged", "A capsule's summary cannot be read: its bytes are damaged.", {
       cause,

@@ -26,11 +26,11 @@ function identify({ schema, stage, side }: Contract): ContractIdentity {
   };
 }
 
-/** JSON with the keys of every object in order, so that a schema written in another order is the same schema. */
+/** JSON with the keys of every object, and the names of required ones, in order, so that a schema written in another order is the same schema. */
 function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : part,
-  );
+  return JSON.stringify(value, (key, part: unknown) => {
+    if (Array.isArray(part)) return key === "required" ? part.toSorted() : part;
+    if (typeof part !== "object" || part === null) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+  });
 }

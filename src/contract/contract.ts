@@ -56,15 +56,23 @@ function conclude(schema: Schema, value: unknown, result: SchemaResult): Checked
   if (result.issues === undefined) return { ok: true, value: result.value };
   // A mark may stand before or after a transform: either side of the schema makes a place secret.
   const jsonSchemas = [jsonSchemaOf(schema, "input"), jsonSchemaOf(schema, "output")];
-  return { ok: false, issues: result.issues.map((issue) => describe(issue, value, jsonSchemas)) };
+  return {
+    ok: false,
+    issues: result.issues.map((issue) => describe(schema["~standard"], issue, value, jsonSchemas)),
+  };
 }
 
-function describe(issue: SchemaIssue, value: unknown, jsonSchemas: readonly JsonSchema[]): ContractIssue {
+function describe(
+  { vendor }: Schema["~standard"],
+  issue: SchemaIssue,
+  value: unknown,
+  jsonSchemas: readonly JsonSchema[],
+): ContractIssue {
   const path = (issue.path ?? []).map((segment) =>
     keyOf(typeof segment === "object" ? segment.key : segment),
   );
   const secret = jsonSchemas.some((jsonSchema) => isSecretAt(jsonSchema, path));
-  const expected = secret ? "a valid secret" : expectation(issue);
+  const expected = secret ? "a valid secret" : expectation(vendor, issue);
   return { path, expected, received: kindAt(value, path) };
 }
 
@@ -72,10 +80,15 @@ function keyOf(key: PropertyKey): string | number {
   return typeof key === "symbol" ? String(key) : key;
 }
 
-/** A library's message may quote the value; what it calls `expected` does not. */
-function expectation(issue: SchemaIssue): string {
-  const { expected } = issue as { expected?: unknown };
-  return typeof expected === "string" ? expected : issue.message;
+/**
+ * Zod's messages do not quote the value; those of other libraries do, so of them only what they call
+ * `expected`, or the name of the rule, is repeated.
+ */
+function expectation(vendor: string, issue: SchemaIssue): string {
+  const { expected, type, code } = issue as { expected?: unknown; type?: unknown; code?: unknown };
+  if (typeof expected === "string") return expected;
+  if (vendor === "zod") return /\bexpected (.+)$/.exec(issue.message)?.[1] ?? issue.message;
+  return `a valid ${[type, code].find((rule) => typeof rule === "string") ?? "value"}`;
 }
 
 /** The kind of value at a path; `missing` where its key is not there. */

@@ -150,6 +150,10 @@ export class Recording implements RunListener {
     if (this.#closed || entry === undefined) return;
     entry.duration = this.#now() - entry.at;
     entry.outcome = this.#takeOutcome(outcome);
+    // A generator or a stream as a result is not looked into, so nothing can be said of it later.
+    if (entry.outcome.status === "ok" && entry.outcome.value.copy instanceof Marker) {
+      this.#judge(entry.outcome.value, call.definition.name, "The output of");
+    }
     entry.delivered = delivered;
     entry.asynchronous = call.asynchronous;
     this.#enter("call-end", call.index);
@@ -279,9 +283,10 @@ export class Recording implements RunListener {
     const { loss } = snapshot;
     if (loss === undefined || this.#reasons.length >= MAXIMUM_REASONS) return;
     const place = loss.path.length === 0 ? "" : ` at ${formatPath(loss.path)}`;
+    const remedy = /\s/.test(loss.marker.detail) ? "" : ": list the class in hindcast({ classes })";
     const message =
       loss.kind === "class"
-        ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class: list the class in hindcast({ classes }).`
+        ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class${remedy}.`
         : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}).`;
     this.#reasons.push({ code: loss.kind, name, message });
   }

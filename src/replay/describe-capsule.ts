@@ -7,6 +7,7 @@ import {
   type Version,
 } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
+import { formatPath } from "../json-path.js";
 import { formatValue } from "./format-value.js";
 
 /** A decision in full, in lines for a person: what ran, on which versions, what it read, what it gave, and when. */
@@ -25,7 +26,7 @@ export function describeCapsule(capsule: Capsule, options: { readonly width?: nu
   for (const event of capsule.events) lines.push(...describeEvent(capsule, event, width));
   for (const violation of capsule.violations) {
     const issues = violation.issues.map(
-      (issue) => `${issue.path.join(".")}: expected ${issue.expected}, received ${issue.received}`,
+      (issue) => `${formatPath(issue.path)} expected ${issue.expected}, received ${issue.received}`,
     );
     lines.push(`violation  ${stageOf(capsule, violation.call).name} ${violation.side}: ${issues.join("; ")}`);
   }

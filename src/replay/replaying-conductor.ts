@@ -310,38 +310,46 @@ export class ReplayingConductor implements Conductor, RunListener {
    * just closed, and has not come. The first turn has no clear end, so nothing is certain before the second.
    */
   #isBroken(): boolean {
-    const event = this.#events[this.#cursor];
-    if (event === undefined || !this.#handed || !this.#anyReady()) return false;
+    if (!this.#handed || !this.#anyReady()) return false;
+    const event = this.#passOver();
+    if (event === undefined) return false;
     if (event.kind === "call-start") return !this.#recorded.callAt(event.index).unprompted;
     return event.kind === "effect-start" && !this.#recorded.effectAt(event.index).unprompted;
   }
 
   /** What the record hands over next, if the program has come that far. */
   #next(): (() => void) | undefined {
-    while (this.#cursor < this.#events.length) {
+    const event = this.#passOver();
+    const hand = event && this.#take(event);
+    if (hand === undefined) return this.#readyAnyTime.shift();
+    this.#cursor += 1;
+    this.#handed = true;
+    return hand;
+  }
+
+  /** Moves on to the first event that has not happened, and need not be left out. */
+  #passOver(): CapsuleEvent | undefined {
+    for (; this.#cursor < this.#events.length; this.#cursor++) {
       const event = this.#events[this.#cursor] as CapsuleEvent;
-      const hand = this.#take(event);
-      if (hand !== undefined) {
-        this.#cursor += 1;
-        this.#handed = true;
-        return hand;
-      }
-      if (!this.#hasHappened(event) && !this.#isOptional(event)) break;
-      this.#cursor += 1;
+      if (this.#isReady(event) || (!this.#hasHappened(event) && !this.#isOptional(event))) return event;
     }
-    return this.#readyAnyTime.shift();
+    return undefined;
   }
 
   #take(event: CapsuleEvent): (() => void) | undefined {
-    const table =
-      event.kind === "call-end"
-        ? this.#readyCalls
-        : event.kind === "effect-end"
-          ? this.#readyEffects
-          : undefined;
+    const table = this.#tableOf(event);
     const hand = table?.get(event.index);
-    if (hand !== undefined) table?.delete(event.index);
+    table?.delete(event.index);
     return hand;
+  }
+
+  #isReady(event: CapsuleEvent): boolean {
+    return this.#tableOf(event)?.has(event.index) === true;
+  }
+
+  #tableOf(event: CapsuleEvent): Map<number, () => void> | undefined {
+    if (event.kind === "call-end") return this.#readyCalls;
+    return event.kind === "effect-end" ? this.#readyEffects : undefined;
   }
 
   #hasHappened(event: CapsuleEvent): boolean {
@@ -370,12 +378,17 @@ export class ReplayingConductor implements Conductor, RunListener {
     clearTimeoutOriginal(this.#timer);
     const otherwise = this.#anyReady() || this.#neverSettling > 0;
     const { patience, timeout } = this.#options;
-    this.#timer = setTimeoutOriginal(this.#giveUp, otherwise && !this.#isLive() ? patience : timeout);
+    const event = this.#passOver();
+    // What is not declared takes its time again: as long as it took then, and as much again.
+    const then = event?.kind === "call-end" ? (2 * this.#recorded.callAt(event.index).duration) / 1000 : 0;
+    this.#timer = setTimeoutOriginal(
+      this.#giveUp,
+      otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout,
+    );
   }
 
   /** Whether what the record has next is the end of something that runs for real, and takes its time. */
-  #isLive(): boolean {
-    const event = this.#events[this.#cursor];
+  #isLive(event: CapsuleEvent | undefined): boolean {
     if (event?.kind === "call-end") {
       const { delivered, stage } = this.#recorded.callAt(event.index);
       const name = this.#recorded.capsule.stages[stage]?.name ?? "";

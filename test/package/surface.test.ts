@@ -29,6 +29,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "Failure",
       "FailureSource",
       "FileStoreOptions",
+      "FlushOptions",
       "Hindcast",
       "HindcastErrorCode",
       "HindcastOptions",

@@ -328,3 +328,56 @@ test("two native stages racing replay with the recorded winner", async () => {
     expect(result).toMatchObject({ verdict: "identical", outcome: { value: ["a", "b"] } });
   }
 });
+
+test("undeclared waiting after a race with a loser is waited for as long as it took in the recording", async () => {
+  const hc = hindcast({ service: "s" });
+  const wait = hc.effect(
+    { name: "wait" },
+    (delay: number) => new Promise((done) => setTimeout(done, delay).unref()),
+  );
+  const slow = hc.tool({ name: "slow" }, () => new Promise<number>((done) => setTimeout(done, 80, 1)));
+  const staged = hc.pipeline({ name: "staged" }, async () => {
+    await Promise.race([wait(1), wait(60_000)]);
+    return slow();
+  });
+  const raw = hc.pipeline({ name: "raw" }, async () => {
+    await Promise.race([wait(1), wait(60_000)]);
+    await new Promise((done) => setTimeout(done, 80));
+    return 1;
+  });
+  await staged();
+  await raw();
+  await hc.flush();
+  for await (const stored of hc.store.find()) {
+    const entry = stored.summary.pipeline === "raw" ? raw : staged;
+    expect(explain(await replay(stored, entry, { patience: 20 }))).toContain("identical");
+  }
+});
+
+test("text without UTF-8 in names and paths leaves a capsule readable", async () => {
+  const hc = hindcast({ service: "s", contracts: "observe" });
+  const entry = hc.decide(
+    { name: "odd \ud800", input: z.record(z.string(), z.number()) },
+    (fields) => fields,
+  );
+  entry({ "\ud800": "x" } as never);
+  await hc.flush();
+  for await (const stored of hc.store.find()) {
+    const capsule = readCapsule(stored);
+    expect(capsule.pipeline).toBe("odd \ud800");
+    expect(capsule.violations[0]?.issues[0]?.path).toEqual(["\ud800"]);
+    expect((await replay(stored, entry)).verdict).toBe("identical");
+  }
+});
+
+test("a stage whose output cannot be looked into says so", async () => {
+  const hc = hindcast({ service: "s" });
+  const entry = hc.tool({ name: "generates" }, function* () {
+    yield 1;
+  });
+  expect([...entry()]).toEqual([1]);
+  await hc.flush();
+  for await (const stored of hc.store.find()) {
+    expect(readCapsule(stored).replayable).toMatchObject({ exact: false, reasons: [{ name: "generates" }] });
+  }
+});

@@ -1,0 +1,1 @@
+export { type StoreCase, type StoreTestOptions, testStore } from "./test-store.js";
