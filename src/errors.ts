@@ -19,24 +19,23 @@ export type HindcastErrorCode =
   | "effect-not-recorded"
   | "stage-not-recorded";
 
-const BRAND: unique symbol = Symbol.for("hindcast.error") as never;
+const BRAND = Symbol.for("hindcast.error");
 
 /** The base of every error of this library. Compare `code`, not classes: two copies of the package have two classes. */
 export class HindcastError extends Error {
   readonly code: HindcastErrorCode;
-  /** @internal */
-  readonly [BRAND] = true;
 
   constructor(code: HindcastErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = "HindcastError";
     this.code = code;
+    Object.defineProperty(this, BRAND, { value: true });
   }
 }
 
 /** Whether a thrown value came from this library, whichever copy of it. */
 export function isHindcastError(value: unknown): value is HindcastError {
-  return typeof value === "object" && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true;
+  return typeof value === "object" && value !== null && Reflect.get(value, BRAND) === true;
 }
 
 /** One place at which a value did not meet a contract. */

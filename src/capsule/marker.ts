@@ -52,8 +52,8 @@ export class Marker {
     const size = this.size === undefined ? "" : `, ${this.size}`;
     return `<${this.reason}${this.detail === "" ? "" : ` ${this.detail}`}${size}>`;
   }
-
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
 }
+
+Object.defineProperty(Marker.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value: Marker.prototype.toString,
+});

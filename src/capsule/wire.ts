@@ -4,7 +4,7 @@ import type { CallKind, OutcomeRecord } from "./capsule.js";
 /** First element of the envelope. */
 export const ENVELOPE_NAME = "hindcast";
 /** In the order of their numbers. */
-export const OUTCOMES = ["ok", "error", "pending"] as const satisfies readonly OutcomeRecord["status"][];
+export const OUTCOMES: readonly OutcomeRecord["status"][] = ["ok", "error", "pending"];
 export const KINDS: readonly CallKind[] = [
   "pipeline",
   "ingest",

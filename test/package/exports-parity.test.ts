@@ -52,10 +52,10 @@ describe.skipIf(!built)("dist", () => {
     }
   });
 
-  test("holds no module beside entries and shared chunks", () => {
+  test("holds no module beside entries, shared chunks and what is loaded when it is first needed", () => {
     const modules = readdirSync(join(repositoryRoot, "dist"), { recursive: true, encoding: "utf8" })
       .map((file) => file.replaceAll("\\", "/"))
-      .filter((file) => file.endsWith(".js") && !/^chunk-[^/]+\.js$/.test(file));
+      .filter((file) => file.endsWith(".js") && !/^[a-z-]+-[0-9A-Z]{8}\.js$/.test(file));
     expect(modules.sort()).toEqual(entries.map(({ output }) => `${output}.js`).sort());
   });
 });
