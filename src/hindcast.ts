@@ -171,6 +171,7 @@ class Instance implements Hindcast, ReplayHost {
   readonly agent = this.#factory("agent") as Hindcast["agent"];
   readonly pipeline = this.#factory("pipeline") as Hindcast["pipeline"];
   readonly now = createClock(this);
+  readonly random = (): number => this.scopes.active()?.random() ?? mathRandom();
   readonly #keep: readonly KeepRule[];
   readonly #mode: ContractMode;
   readonly #seed: HindcastOptions["seed"];
@@ -184,12 +185,16 @@ class Instance implements Hindcast, ReplayHost {
   #closing: Promise<void> | undefined;
 
   constructor(options: HindcastOptions) {
+    if (typeof options !== "object" || options === null) {
+      throw new HindcastError("invalid-options", "hindcast({ service }): the options are missing.");
+    }
     const service = serviceOf(options);
+    mustBeHooks(options);
     this.store = storeOf(options);
     this.#keep = rulesOf(options);
     this.#mode = modeOf(options.contracts, "hindcast({ contracts })") ?? "enforce";
     this.#seed = options.seed;
-    if (typeof options.seed === "number") mustBeSeed(options.seed, "hindcast({ seed })");
+    mustBeSeedSource(options.seed, "hindcast({ seed })");
     this.#failures = new FailureReport(options.onError, options.logger);
     this.#queue = new CapsuleQueue(this.store, queueBytesOf(options), this.#report);
     this.#classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
@@ -212,7 +217,7 @@ class Instance implements Hindcast, ReplayHost {
 
   open(root: Definition, input: readonly unknown[]): Run | undefined {
     const recorded = this.#keep.length > 0 && this.#closing === undefined;
-    const spans = createSpanListener(LIBRARY_VERSION);
+    const spans = this.#spanListener();
     if (!recorded && spans === undefined) return undefined;
     this.#started += 1;
     const listeners: RunListener[] = [];
@@ -239,10 +244,6 @@ class Instance implements Hindcast, ReplayHost {
 
   effects<C extends object, M extends keyof C & string>(name: string, client: C, methods: readonly M[]): C {
     return createEffects(this, name, client, methods);
-  }
-
-  random(): number {
-    return this.scopes.active()?.random() ?? mathRandom();
   }
 
   current(): CurrentRun | undefined {
@@ -316,10 +317,21 @@ class Instance implements Hindcast, ReplayHost {
     else this.#queue.add(recording, summary, rule.name);
   };
 
+  #spanListener(): RunListener | undefined {
+    try {
+      return createSpanListener(LIBRARY_VERSION);
+    } catch (error) {
+      this.#report("listener", error);
+      return undefined;
+    }
+  }
+
   /** A rule that throws keeps nothing. */
   #keeps(rule: KeepRule, summary: RunSummary): boolean {
     try {
-      return rule.keeps(summary);
+      const kept: unknown = rule.keeps(summary);
+      if (kept instanceof Promise) kept.catch((error: unknown) => this.#report("keep", error));
+      return kept === true;
     } catch (error) {
       this.#report("keep", error);
       return false;
@@ -364,7 +376,7 @@ class Instance implements Hindcast, ReplayHost {
   #wrap(kind: CallKind, options: AnyOptions, body: unknown): AnyFunction {
     mustBeFunction(body, options.name ?? "", kind);
     const name = nameOf(options.name, body, kind);
-    if (typeof options.seed === "number") mustBeSeed(options.seed, `the seed of "${name}"`);
+    mustBeSeedSource(options.seed, `the seed of "${name}"`);
     return wrapStage(
       this,
       {
@@ -401,7 +413,25 @@ function serviceOf({ service }: HindcastOptions): { name: string; version: strin
       'hindcast({ service }) is missing: name the service, such as "loan-approval".',
     );
   }
+  if (version !== undefined && typeof version !== "string") {
+    throw new HindcastError("invalid-options", "hindcast({ service: { version } }): give a text.");
+  }
   return { name, version };
+}
+
+function mustBeHooks({ onError, logger, classes }: HindcastOptions): void {
+  if (onError !== undefined && typeof onError !== "function") {
+    throw new HindcastError("invalid-options", "hindcast({ onError }): give a function.");
+  }
+  if (logger !== undefined && typeof logger?.warn !== "function") {
+    throw new HindcastError("invalid-options", "hindcast({ logger }): the logger has no warn().");
+  }
+  if (
+    classes !== undefined &&
+    !(Array.isArray(classes) && classes.every((one) => typeof one === "function"))
+  ) {
+    throw new HindcastError("invalid-options", "hindcast({ classes }): give a list of classes.");
+  }
 }
 
 function storeOf({ store }: HindcastOptions): Store {
@@ -425,7 +455,7 @@ function rulesOf(options: HindcastOptions): readonly KeepRule[] {
       );
     }
   }
-  return rules as readonly KeepRule[];
+  return [...(rules as readonly KeepRule[])];
 }
 
 function modeOf(mode: ContractMode | undefined, what: string): ContractMode | undefined {
@@ -448,11 +478,15 @@ function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): nu
   return queueBytes;
 }
 
+function mustBeSeedSource(seed: unknown, what: string): void {
+  if (seed !== undefined && typeof seed !== "function") mustBeSeed(seed as number, what);
+}
+
 function mustBeSeed(seed: number, what: string): number {
   if (!Number.isInteger(seed) || seed < 0 || seed > MAXIMUM_SEED) {
     throw new HindcastError(
       "invalid-options",
-      `${what} is ${seed}: give an integer from 0 to ${MAXIMUM_SEED}.`,
+      `${what} is ${String(seed)}: give an integer from 0 to ${MAXIMUM_SEED}.`,
     );
   }
   return seed;

@@ -26,6 +26,10 @@ const MAXIMUM_DEPTH = 256;
 export function resolveLimits(given: Partial<Limits> = {}): Limits {
   const limits = { ...DEFAULT_LIMITS, ...given };
   for (const [name, value] of Object.entries(limits)) {
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) {
+      const known = Object.keys(DEFAULT_LIMITS).join(", ");
+      throw new HindcastError("invalid-options", `limits.${name} is no limit: there are ${known}.`);
+    }
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new HindcastError("invalid-options", `limits.${name} is ${value}; give a positive integer.`);
     }

@@ -55,5 +55,7 @@ export class Marker {
 }
 
 Object.defineProperty(Marker.prototype, Symbol.for("nodejs.util.inspect.custom"), {
-  value: Marker.prototype.toString,
+  value(this: Marker) {
+    return this.toString();
+  },
 });

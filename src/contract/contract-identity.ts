@@ -19,7 +19,8 @@ export function identityOf(contract: Contract): ContractIdentity {
 function identify({ schema, stage, side }: Contract): ContractIdentity {
   const jsonSchema = jsonSchemaOf(schema, side);
   if (jsonSchema === undefined) return { name: `${stage}.${side}`, hash: undefined };
-  const title = jsonSchema["title"] ?? jsonSchema["id"] ?? jsonSchema["$id"];
+  const id = /^#\/\$defs\/([^/]+)$/.exec(String(jsonSchema["$ref"]))?.[1];
+  const title = id ?? jsonSchema["title"] ?? jsonSchema["id"] ?? jsonSchema["$id"];
   return {
     name: typeof title === "string" ? title : `${stage}.${side}`,
     hash: `sha256:${createHash("sha256").update(canonicalJson(jsonSchema)).digest("hex")}`,
@@ -29,8 +30,13 @@ function identify({ schema, stage, side }: Contract): ContractIdentity {
 /** JSON with the keys of every object, and the names of required ones, in order, so that a schema written in another order is the same schema. */
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (key, part: unknown) => {
-    if (Array.isArray(part)) return key === "required" ? part.toSorted() : part;
+    if (Array.isArray(part)) return key === "required" ? part.map(String).sort(byText) : part;
     if (typeof part !== "object" || part === null) return part;
-    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => byText(a, b)));
   });
+}
+
+/** By code units: the same in every locale. */
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

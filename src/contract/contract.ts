@@ -3,10 +3,11 @@
  * repeating the value, which may be secret.
  */
 import { type ContractIssue, HindcastError } from "../errors.js";
-import { isSecretAt } from "./secret-paths.js";
+import { hasSecretBelow, isSecretAt, isSecretKeyAt } from "./secret-paths.js";
 import {
   isSchema,
-  jsonSchemaOf,
+  type jsonSchemaOf,
+  markedSchemaOf,
   type Schema,
   type SchemaIssue,
   type SchemaResult,
@@ -43,11 +44,15 @@ export function createContract(schema: unknown, stage: string, side: Side): Cont
     schema,
     check(value) {
       const result = schema["~standard"].validate(value);
-      return result instanceof Promise
-        ? result.then((settled) => conclude(schema, value, settled))
+      return isThenable(result)
+        ? Promise.resolve(result).then((settled) => conclude(schema, value, settled))
         : conclude(schema, value, result);
     },
   };
+}
+
+function isThenable(result: unknown): result is PromiseLike<SchemaResult> {
+  return typeof (result as { then?: unknown } | undefined)?.then === "function";
 }
 
 type JsonSchema = ReturnType<typeof jsonSchemaOf>;
@@ -55,7 +60,7 @@ type JsonSchema = ReturnType<typeof jsonSchemaOf>;
 function conclude(schema: Schema, value: unknown, result: SchemaResult): Checked {
   if (result.issues === undefined) return { ok: true, value: result.value };
   // A mark may stand before or after a transform: either side of the schema makes a place secret.
-  const jsonSchemas = [jsonSchemaOf(schema, "input"), jsonSchemaOf(schema, "output")];
+  const jsonSchemas = [markedSchemaOf(schema, "input"), markedSchemaOf(schema, "output")];
   return {
     ok: false,
     issues: result.issues.map((issue) => describe(schema["~standard"], issue, value, jsonSchemas)),
@@ -68,12 +73,19 @@ function describe(
   value: unknown,
   jsonSchemas: readonly JsonSchema[],
 ): ContractIssue {
-  const path = (issue.path ?? []).map((segment) =>
+  // Not with its own map(): a library's path may be a subclass of Array with a constructor of its own.
+  const path = Array.from(issue.path ?? [], (segment) =>
     keyOf(typeof segment === "object" ? segment.key : segment),
   );
-  const secret = jsonSchemas.some((jsonSchema) => isSecretAt(jsonSchema, path));
+  const { code } = issue as { code?: unknown };
+  const secret = jsonSchemas.some(
+    (jsonSchema) => isSecretAt(jsonSchema, path) || (code === "custom" && hasSecretBelow(jsonSchema, path)),
+  );
   const expected = secret ? "a valid secret" : expectation(vendor, issue);
-  return { path, expected, received: kindAt(value, path) };
+  const shown = path.map((key, index) =>
+    jsonSchemas.some((jsonSchema) => isSecretKeyAt(jsonSchema, path.slice(0, index))) ? "(secret)" : key,
+  );
+  return { path: shown, expected, received: kindAt(value, path) };
 }
 
 function keyOf(key: PropertyKey): string | number {
@@ -86,7 +98,7 @@ function keyOf(key: PropertyKey): string | number {
  */
 function expectation(vendor: string, issue: SchemaIssue): string {
   const { expected, type, code } = issue as { expected?: unknown; type?: unknown; code?: unknown };
-  if (typeof expected === "string") return expected;
+  if (typeof expected === "string" && !expected.includes("(was ")) return expected;
   if (vendor === "zod") return /\bexpected (.+)$/.exec(issue.message)?.[1] ?? issue.message;
   return `a valid ${[type, code].find((rule) => typeof rule === "string") ?? "value"}`;
 }

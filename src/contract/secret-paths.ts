@@ -12,6 +12,46 @@ export function isSecretAt(schema: Node | undefined, path: readonly (string | nu
   return schema !== undefined && anySecret(schema, schema, path, MAXIMUM_REFERENCES);
 }
 
+/** Whether the keys of what is at `path` are marked secret. */
+export function isSecretKeyAt(schema: Node | undefined, path: readonly (string | number)[]): boolean {
+  return schema !== undefined && nodesAt(schema, schema, path, MAXIMUM_REFERENCES).some(hasSecretKeys);
+}
+
+function hasSecretKeys(node: Node): boolean {
+  return (node["propertyNames"] as Node | undefined)?.["secret"] === true;
+}
+
+/** Whether anything below `path` is marked secret: a check there may speak of it. */
+export function hasSecretBelow(schema: Node | undefined, path: readonly (string | number)[]): boolean {
+  if (schema === undefined) return false;
+  const text = JSON.stringify(nodesAt(schema, schema, path, MAXIMUM_REFERENCES));
+  if (text.includes('"secret":true')) return true;
+  return text.includes('"$ref"') && JSON.stringify(schema).includes('"secret":true');
+}
+
+/** The schemas that apply at `path`. */
+function nodesAt(
+  root: Node,
+  node: unknown,
+  path: readonly (string | number)[],
+  references: number,
+): readonly Node[] {
+  if (typeof node !== "object" || node === null || references < 0) return [];
+  const schema = node as Node;
+  const reference = schema["$ref"];
+  const choices = ["anyOf", "oneOf", "allOf"].flatMap(
+    (choice) => (schema[choice] as unknown[] | undefined) ?? [],
+  );
+  if (typeof reference === "string") choices.push(resolve(root, reference));
+  const [key, ...rest] = path;
+  return [
+    ...choices.flatMap((choice) => nodesAt(root, choice, path, references - 1)),
+    ...(key === undefined
+      ? [schema]
+      : stepsInto(schema, key).flatMap((next) => nodesAt(root, next, rest, references))),
+  ];
+}
+
 function anySecret(
   root: Node,
   node: unknown,

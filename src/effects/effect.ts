@@ -15,13 +15,21 @@ export const CLOCK_EFFECT = "clock.now";
 
 /** `body` as an effect: recorded and replayed within runs, itself outside of them. */
 export function createEffect<F extends AnyFunction>(host: Host, options: EffectOptions, body: F): F {
+  if (typeof options !== "object" || options === null) {
+    throw new HindcastError(
+      "invalid-options",
+      "hc.effect(options, fn): the first argument is the options object.",
+    );
+  }
   const name = nameOf(options.name, body, "effect");
   mustBeFunction(body, name, "effect");
-  const wrapped = function (this: unknown, ...input: unknown[]): unknown {
-    return callEffect(host, name, input, () =>
-      Reflect.apply(body as AnyFunction, this as never, input as never[]),
-    );
-  } as unknown as F;
+  const { wrapped } = {
+    wrapped(this: unknown, ...input: unknown[]): unknown {
+      return callEffect(host, name, input, () =>
+        Reflect.apply(body as AnyFunction, this as never, input as never[]),
+      );
+    },
+  } as unknown as { wrapped: F };
   mirror(wrapped, body);
   return wrapped;
 }
@@ -57,29 +65,61 @@ export function createEffects<C extends object, M extends keyof C & string>(
   if (typeof name !== "string" || name === "") {
     throw new HindcastError("invalid-options", 'hc.effects needs a name for the client, such as "db".');
   }
+  if (
+    (typeof client !== "object" && typeof client !== "function") ||
+    client === null ||
+    !Array.isArray(methods)
+  ) {
+    throw new HindcastError(
+      "invalid-options",
+      `hc.effects("${name}", client, methods): give a client and a list of its methods' names.`,
+    );
+  }
   const wrapped = new Map<PropertyKey, unknown>();
-  for (const method of methods) {
-    const body: unknown = client[method];
+  const declare = (method: string, body: AnyFunction): void => {
+    // Called with the client itself as `this`: its private fields are not to be had through a Proxy.
+    wrapped.set(method, createEffect(host, { name: `${name}.${method}` }, bind(body, client)));
+  };
+  for (const method of methods as readonly string[]) {
+    const body: unknown = client[method as M];
     if (typeof body !== "function") {
       throw new HindcastError(
         "invalid-options",
         `hc.effects("${name}", client, …): the client has no method "${method}".`,
       );
     }
-    // Called with the client itself as `this`: its private fields are not to be had through a Proxy.
-    wrapped.set(method, createEffect(host, { name: `${name}.${method}` }, bind(body as AnyFunction, client)));
+    declare(method, body as AnyFunction);
   }
   const bound = new WeakMap<object, unknown>();
-  return new Proxy(client, {
-    get(target, key) {
+  const handler: ProxyHandler<C> = {
+    get(_target, key) {
       const effect = wrapped.get(key);
       if (effect !== undefined) return effect;
-      const member: unknown = Reflect.get(target, key, target);
-      if (typeof member !== "function" || isLocked(target, key)) return member;
-      if (!bound.has(member)) bound.set(member, bind(member as AnyFunction, target));
+      const member: unknown = Reflect.get(client, key, client);
+      if (typeof member !== "function" || key === "constructor") return member;
+      if (!bound.has(member)) bound.set(member, bind(member as AnyFunction, client));
       return bound.get(member);
     },
-    set: (target, key, value) => Reflect.set(target, key, value, target),
+    set(_target, key, value) {
+      if (!Reflect.set(client, key, value, client)) return false;
+      if (wrapped.has(key) && typeof value === "function") declare(key as string, value as AnyFunction);
+      return true;
+    },
+  };
+  if (typeof client === "function" || !Reflect.ownKeys(client).some((key) => isLocked(client, key))) {
+    return new Proxy(client, handler);
+  }
+  // A Proxy must give a locked property of its target as it is: so another object stands as the target.
+  const described = (key: PropertyKey): PropertyDescriptor | undefined => {
+    const descriptor = Reflect.getOwnPropertyDescriptor(client, key);
+    return descriptor && { ...descriptor, configurable: true };
+  };
+  return new Proxy(Object.create(Object.getPrototypeOf(client) as object | null) as C, {
+    ...handler,
+    has: (_target, key) => Reflect.has(client, key),
+    ownKeys: () => Reflect.ownKeys(client),
+    getOwnPropertyDescriptor: (_target, key) => described(key),
+    deleteProperty: (_target, key) => Reflect.deleteProperty(client, key),
   });
 }
 

@@ -63,7 +63,11 @@ export class CapsuleQueue {
   /** The encoder; loaded when the first run is kept. */
   #encoder: Encoder | undefined;
   #appending = false;
-  #idle: (() => void)[] = [];
+  /** Capsules that are with the store. */
+  #appendingCount = 0;
+  /** Recordings added, and done with: what came first is done first. */
+  #added = 0;
+  #draining: { readonly until: number; readonly resolve: () => void }[] = [];
 
   constructor(store: Store, maximumBytes: number, report: (source: FailureSource, error: unknown) => void) {
     this.#store = store;
@@ -73,15 +77,19 @@ export class CapsuleQueue {
 
   /** Recordings and capsules on their way. */
   get waiting(): number {
-    return this.#waiting.length + (this.#sealing === undefined ? 0 : 1) + this.#batch.length;
+    return (
+      this.#waiting.length + (this.#sealing === undefined ? 0 : 1) + this.#batch.length + this.#appendingCount
+    );
   }
 
   add(recording: Recording, summary: RunSummary, kept: string): void {
     if (this.#bytes + recording.size > this.#maximumBytes) {
       this.counters.lostToFullQueue += 1;
+      this.#report("queue", new Error(`${recording.size} bytes more than queueBytes leaves room for`));
       return;
     }
     this.#bytes += recording.size;
+    this.#added += 1;
     this.#waiting.push({ recording, summary, kept });
     this.#schedule();
   }
@@ -89,7 +97,8 @@ export class CapsuleQueue {
   /** Resolves once nothing is on its way any more. */
   drain(): Promise<void> {
     if (this.#isIdle()) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    const until = this.#added;
+    return new Promise((resolve) => this.#draining.push({ until, resolve }));
   }
 
   #isIdle(): boolean {
@@ -127,7 +136,7 @@ export class CapsuleQueue {
     const more = this.#sealing !== undefined || this.#waiting.length > 0;
     // While an append holds a full batch back, its end schedules the next slice.
     if (more && this.#batchBytes < BATCH_BYTES) this.#schedule();
-    if (this.#isIdle()) this.#tellIdle();
+    this.#tellDrained();
   };
 
   /** Encodes one value or one capsule; false where there is nothing to encode. */
@@ -165,6 +174,7 @@ export class CapsuleQueue {
     this.#batch = [];
     this.#batchBytes = 0;
     this.#appending = true;
+    this.#appendingCount = batch.length;
     try {
       await this.#store.append(batch);
       this.counters.stored += batch.length;
@@ -175,13 +185,15 @@ export class CapsuleQueue {
     }
     this.#bytes -= bytes;
     this.#appending = false;
+    this.#appendingCount = 0;
     if (this.waiting > 0) this.#schedule();
-    else this.#tellIdle();
+    this.#tellDrained();
   }
 
-  #tellIdle(): void {
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
+  #tellDrained(): void {
+    const done = this.#added - this.waiting;
+    while (this.#draining[0] !== undefined && this.#draining[0].until <= done) {
+      this.#draining.shift()?.resolve();
+    }
   }
 }

@@ -20,6 +20,7 @@ const CONSEQUENCES: Readonly<Record<FailureSource, string>> = {
   codec: "A run could not be encoded: its capsule is lost.",
   store: "The store failed: the capsules it was given are counted as lost.",
   version: "A version function threw: the stage's version is recorded as unknown.",
+  queue: "The queue to the store is full (queueBytes): runs are lost.",
   seed: "A seed could not be had: one was drawn.",
   logger: "onError or the logger threw.",
 };
@@ -33,6 +34,7 @@ export class FailureReport {
     codec: 0,
     store: 0,
     version: 0,
+    queue: 0,
     seed: 0,
     logger: 0,
   };
@@ -50,12 +52,22 @@ export class FailureReport {
     this.#counts[source] += 1;
     if (this.#counts[source] > 1) return;
     const message = `hindcast: ${CONSEQUENCES[source]} Further failures of this kind are only counted in stats().`;
-    try {
-      this.#onError?.({ source, message, error });
-      if (this.#logger !== undefined) this.#logger.warn({ err: error, source }, message);
-      else if (this.#onError === undefined) process.emitWarning(message, { detail: describe(error) });
-    } catch {
+    this.#tell(() => this.#onError?.({ source, message, error }));
+    if (this.#logger !== undefined) this.#tell(() => this.#logger?.warn({ err: error, source }, message));
+    else if (this.#onError === undefined) {
+      this.#tell(() => process.emitWarning(message, { detail: describe(error) }));
+    }
+  }
+
+  #tell(listener: () => unknown): void {
+    const deaf = (): void => {
       this.#counts.logger += 1; // whoever is to be told cannot hear; the counter is what is left
+    };
+    try {
+      const told = listener();
+      if (told instanceof Promise) told.catch(deaf);
+    } catch {
+      deaf();
     }
   }
 }

@@ -45,7 +45,7 @@ export function createRecordingConductor(recording: Recording, turns: Turns): Co
             else reject(outcome.error);
           });
         };
-        promise.then(
+        Promise.resolve(promise).then(
           (value) => arrive({ status: "ok", value }),
           (error: unknown) => arrive({ status: "error", error }),
         );

@@ -111,6 +111,7 @@ export class Recording implements RunListener {
   #run: ObservedRun | undefined;
   #size = 0;
   #closed = false;
+  #full = false;
 
   constructor(options: RecordingOptions, prompting: Prompting = { open: true }) {
     this.#options = options;
@@ -125,6 +126,7 @@ export class Recording implements RunListener {
   callStarted(call: ObservedCall, input: readonly unknown[], _context: Context): undefined {
     if (this.#closed) return;
     this.#run = call.run;
+    if (this.#isFull(call.definition.name)) return;
     const snapshots = this.#takeAll(input);
     // What a root is given, a replay must give it again; what a stage is given, the program makes anew.
     if (call.parent === undefined) {
@@ -150,8 +152,13 @@ export class Recording implements RunListener {
     if (this.#closed || entry === undefined) return;
     entry.duration = this.#now() - entry.at;
     entry.outcome = this.#takeOutcome(outcome);
-    // A generator or a stream as a result is not looked into, so nothing can be said of it later.
-    if (entry.outcome.status === "ok" && entry.outcome.value.copy instanceof Marker) {
+    // A generator or a stream as a result is not looked into, so nothing can be said of it later. What is
+    // over a limit is another matter: the program makes it again, and its head is compared.
+    if (
+      entry.outcome.status === "ok" &&
+      entry.outcome.value.copy instanceof Marker &&
+      entry.outcome.value.copy.reason === "unsupported"
+    ) {
       this.#judge(entry.outcome.value, call.definition.name, "The output of");
     }
     entry.delivered = delivered;
@@ -171,7 +178,7 @@ export class Recording implements RunListener {
 
   /** Enters an effect that begins, and returns its number; -1 once the run has ended. */
   effectStarted(effect: EffectCall, input: readonly unknown[]): number {
-    if (this.#closed) return -1;
+    if (this.#closed || this.#isFull(effect.name)) return -1;
     const index = this.#effects.length;
     this.#effects.push({
       name: effect.name,
@@ -289,6 +296,18 @@ export class Recording implements RunListener {
         ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class${remedy}.`
         : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}).`;
     this.#reasons.push({ code: loss.kind, name, message });
+  }
+
+  /** Whether as many calls and effects have been entered as the limits allow; what begins after that is lost. */
+  #isFull(name: string): boolean {
+    const { capsuleBytes } = this.#options.limits;
+    if (this.#events.length * ENTRY_BYTES < capsuleBytes) return false;
+    if (!this.#full) {
+      this.#full = true;
+      const message = `From a call of "${name}" on, calls and effects are missing: the run was over limits.capsuleBytes (${capsuleBytes}).`;
+      this.#reasons.push({ code: "lost", name, message });
+    }
+    return true;
   }
 
   #enter(kind: EventKind, index: number): void {

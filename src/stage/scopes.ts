@@ -4,7 +4,7 @@
  * and not for two; without one the library brings its own.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type Context, context, createContextKey } from "@opentelemetry/api";
+import { type Context, context } from "@opentelemetry/api";
 import type { StageCall } from "./stage-call.js";
 
 /** Inside an effect: what happens there is the effect's own business, and replay will not come by. */
@@ -17,7 +17,7 @@ const SUSPENDED: unique symbol = Symbol("inside an effect");
 let fallback: AsyncLocalStorage<Context> | undefined;
 
 export class Scopes {
-  readonly #key = createContextKey("hindcast scope");
+  readonly #key = Symbol("hindcast scope");
 
   /** The innermost call, or undefined outside runs and inside effects. */
   active(): StageCall | undefined {

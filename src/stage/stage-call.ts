@@ -64,7 +64,15 @@ function resolveVersion(
 ): Version | undefined {
   if (typeof source !== "function") return source;
   try {
-    return source(...(input as never[]));
+    const { name, version, digest } = source(...(input as never[]));
+    if (
+      typeof name !== "string" ||
+      typeof version !== "string" ||
+      (digest !== undefined && typeof digest !== "string")
+    ) {
+      throw new TypeError("A version function returned no { name, version, digest? } of texts.");
+    }
+    return { name, version, digest };
   } catch (error) {
     run.report("version", error);
     return { name: "unknown", version: "unknown" };

@@ -77,7 +77,8 @@ function follow(call: StageCall, promise: PromiseLike<unknown>): Promise<unknown
       if (conductor === undefined || closed || call.parent === undefined) pass(false);
       else conductor.settle(call, pass);
     };
-    promise.then(
+    // A native promise as it is; anything else through one, which settles once whatever its `then` does.
+    Promise.resolve(promise).then(
       (value) => settle({ status: "ok", value }),
       (error: unknown) => settle({ status: "error", error }),
     );
@@ -92,8 +93,25 @@ function callChecked(
   self: unknown,
   input: readonly unknown[],
 ): unknown {
-  const { input: contract, mode } = definition;
+  const { input: contract } = definition;
   if (contract === undefined) return callBody(call, definition, body, self, input);
+  if (!isAsynchronous(body)) return callParsed(call, definition, contract, body, self, input);
+  try {
+    return callParsed(call, definition, contract, body, self, input);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function callParsed(
+  call: StageCall | undefined,
+  definition: Definition,
+  contract: Contract,
+  body: Callable,
+  self: unknown,
+  input: readonly unknown[],
+): unknown {
+  const { mode } = definition;
   const checked = check(contract, input[0]);
   if (checked instanceof Promise) {
     mustBeAsynchronous(definition, body, "input");
@@ -172,8 +190,12 @@ function replaceFirst(input: readonly unknown[], first: unknown): readonly unkno
 
 const ASYNC_FUNCTION: unknown = Object.getPrototypeOf(async () => undefined);
 
+function isAsynchronous(body: unknown): boolean {
+  return Object.getPrototypeOf(body) === ASYNC_FUNCTION;
+}
+
 function mustBeAsynchronous(definition: Definition, body: AnyFunction, side: Side): void {
-  if (Object.getPrototypeOf(body) !== ASYNC_FUNCTION) throw asynchronousContract(definition, side);
+  if (!isAsynchronous(body)) throw asynchronousContract(definition, side);
 }
 
 function asynchronousContract(definition: Definition, side: Side): HindcastError {
@@ -185,10 +207,10 @@ function asynchronousContract(definition: Definition, side: Side): HindcastError
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (value instanceof Promise) return true;
   const kind = typeof value;
   if ((kind !== "object" && kind !== "function") || value === null) return false;
   try {
+    if (value instanceof Promise) return true;
     return typeof (value as { then?: unknown }).then === "function";
   } catch {
     return false; // a getter or a Proxy that throws: whoever awaits the value will hear of it there

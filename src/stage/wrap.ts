@@ -22,9 +22,12 @@ export function entryOf(wrapped: unknown): Entry | undefined {
 
 /** `body`, wrapped as `definition`: the same `this`, `name`, `length` and own properties. */
 export function wrapStage<F extends AnyFunction>(host: Host, definition: Definition, body: F): F {
-  const wrapped = function (this: unknown, ...input: unknown[]): unknown {
-    return callStage(host, definition, body, this, input);
-  } as unknown as F;
+  // A method has no `prototype` of its own, as the functions that most stages are have none.
+  const { wrapped } = {
+    wrapped(this: unknown, ...input: unknown[]): unknown {
+      return callStage(host, definition, body, this, input);
+    },
+  } as unknown as { wrapped: F };
   mirror(wrapped, body);
   entries.set(wrapped, { host, definition, body });
   return wrapped;
@@ -32,8 +35,8 @@ export function wrapStage<F extends AnyFunction>(host: Host, definition: Definit
 
 /** Gives `wrapped` the own properties of `original`, its name and length among them. */
 export function mirror(wrapped: AnyFunction, original: AnyFunction): void {
-  const { prototype: _, ...properties } = Object.getOwnPropertyDescriptors<object>(original);
-  Object.defineProperties(wrapped, properties);
+  Object.defineProperties(wrapped, Object.getOwnPropertyDescriptors<object>(original));
+  Object.setPrototypeOf(wrapped, Object.getPrototypeOf(original) as object | null);
 }
 
 /** The name to go by: the given one, or the function's own. Throws `invalid-options` where there is neither. */

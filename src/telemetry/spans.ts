@@ -131,6 +131,7 @@ function fail(span: Span, outcome: Extract<Outcome, { status: "error" }>): void 
 
 function errorType(error: unknown): string {
   try {
+    if (!(error instanceof Error)) return "_OTHER"; // what it calls its name or code may be data
     const { code, name } = error as { code?: unknown; name?: unknown };
     if (typeof code === "string" && /^[\w.-]{1,64}$/.test(code)) return code;
     if (typeof name === "string" && /^[\w.$-]{1,64}$/.test(name)) return name;
