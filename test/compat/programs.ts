@@ -50,7 +50,9 @@ async function replayAll(from: string): Promise<void> {
     const recorded = seen[replayed];
     if (program === undefined || recorded === undefined) throw new Error("more capsules than programs");
     replayed += 1;
-    const runnable = prepare(hc, program, () => Promise.reject(new Error("a replay touched the outside world")));
+    const runnable = prepare(hc, program, () =>
+      Promise.reject(new Error("a replay touched the outside world")),
+    );
     runnable.live = false;
     const result = await replay(stored, runnable.entry);
     const { outcome } = result;

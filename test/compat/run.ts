@@ -39,14 +39,17 @@ try {
     format: "esm",
     target: "node20",
     conditions: ["hindcast-source"],
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
   });
   for (const recorder of LINES) {
     const capsules = join(dir, recorder);
     const recorded = await runOn(recorder, "record", capsules, String(COUNT), recorder);
     for (const replayer of LINES) {
       const replayed = await runOn(replayer, "replay", capsules, String(COUNT), recorder);
-      const exact = recorded["recorded"] === COUNT && replayed["replayed"] === COUNT && replayed["exact"] === COUNT;
+      const exact =
+        recorded["recorded"] === COUNT && replayed["replayed"] === COUNT && replayed["exact"] === COUNT;
       if (exact) passed += 1;
       else failed += 1;
       console.log(

@@ -82,7 +82,9 @@ export function extract(document: string, markdown: string): Extracted {
       fail(`write \`ts\`, not \`${language}\`, so that the code is checked`);
     if (shells.has(language)) {
       for (const [index, text] of code.entries()) {
-        for (const [, run, script = ""] of text.matchAll(/\bnpm (run(?:-script)? (?:--?\S+ )*)?([\w:.-]+)/g)) {
+        for (const [, run, script = ""] of text.matchAll(
+          /\bnpm (run(?:-script)? (?:--?\S+ )*)?([\w:.-]+)/g,
+        )) {
           const isRun = run !== undefined || script === "test" || script === "start";
           if (isRun) commands.push({ document, line: line + index, script });
         }
