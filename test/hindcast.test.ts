@@ -52,7 +52,7 @@ describe("what it makes", () => {
     const hc = hindcast({ service: "s" });
     hc.tool({ name: "t" }, () => 1)();
     const [stored] = await storedBy(hc);
-    expect(await hc.store.get(stored?.summary.id ?? "")).toBe(stored);
+    expect(await hc.store.get(stored?.summary.id ?? "")).toEqual(stored);
   });
 
   test("methods that may be taken off it", async () => {

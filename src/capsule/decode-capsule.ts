@@ -27,7 +27,7 @@ import { type ClassTable, decodeOptions, decodeValue, TEXT_TAGS } from "./decode
 import { TAG } from "./encode-value.js";
 import type { Environment } from "./environment.js";
 import type { Limits } from "./limits.js";
-import { bytesOf, index, integer, list, misshapen, number, oneOf, optional, record, text } from "./shape.js";
+import { bytesOf, index, integer, list, misshapen, oneOf, optional, record, text, time } from "./shape.js";
 import {
   ENVELOPE_NAME,
   EVENT_BITS,
@@ -138,7 +138,7 @@ function fromWire(wire: unknown): Capsule {
     writer: text(body["writer"], "writer"),
     service: { name: text(service[0], "service"), version: optional(service[1], "service.version", text) },
     pipeline: text(body["pipeline"], "pipeline"),
-    startedAt: number(body["startedAt"], "startedAt"),
+    startedAt: time(body["startedAt"], "startedAt"),
     seed: integer(body["seed"], "seed"),
     trace: trace && { traceId: text(trace[0], "trace"), spanId: text(trace[1], "trace") },
     environment: environmentFromWire(body["environment"]),

@@ -66,7 +66,7 @@ export const TEXT_TAGS: NonNullable<DecodeOptions["tags"]> = {
   [TAG.namedObject]: (content) => {
     const [name, bytes] = content() as unknown[];
     if (name !== NAMED.utf16) throw new TypeError("not a text");
-    return Buffer.from(bytes as Uint8Array).toString("utf16le");
+    return utf16(bytes);
   },
 };
 
@@ -104,7 +104,7 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void):
       onHole();
       return HOLE;
     case NAMED.utf16:
-      return Buffer.from(first as Uint8Array).toString("utf16le");
+      return utf16(first);
     case NAMED.fields:
       return pairs(first as unknown[]);
     case NAMED.regExp: {
@@ -113,7 +113,7 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void):
       return expression;
     }
     case NAMED.buffer:
-      return Buffer.from(first as Uint8Array);
+      return Buffer.from(exactBuffer(first as Uint8Array));
     case NAMED.dataView:
       return new DataView(exactBuffer(first as Uint8Array));
     case NAMED.arrayBuffer:
@@ -140,7 +140,16 @@ const BUILT_IN_ERRORS: Readonly<Record<string, ErrorConstructor>> = {
 
 function reviveError(type: string, fields: Record<string, unknown>, classes: ClassTable): Error {
   if (type === "DOMException") {
-    return new DOMException(String(fields["message"]), String(fields["name"]));
+    const { message, name, ...rest } = fields;
+    const exception = new DOMException(textOf(message), textOf(name));
+    for (const [key, value] of Object.entries(rest))
+      Object.defineProperty(exception, key, {
+        value,
+        writable: true,
+        enumerable: key !== "cause",
+        configurable: true,
+      });
+    return exception;
   }
   const builtIn = Object.hasOwn(BUILT_IN_ERRORS, type) ? BUILT_IN_ERRORS[type] : undefined;
   // Made by Error itself, so that it is a native error with a stack; the class comes by its prototype.
@@ -160,9 +169,12 @@ function reviveError(type: string, fields: Record<string, unknown>, classes: Cla
     });
   }
   // The stack of this function would mislead; where it was thrown is in the capsule, beside the value.
-  error.stack = `${String(error)}\n    at <recorded>`;
+  const message = fields["message"];
+  error.stack = `${type}${typeof message === "string" && message !== "" ? `: ${message}` : ""}\n    at <recorded>`;
   return error;
 }
+
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 function reviveInstance(type: string, fields: Record<string, unknown>, classes: ClassTable): object {
   const prototype = type === "" ? null : (classes.get(type)?.prototype as object | undefined);
@@ -186,6 +198,10 @@ function typedArray(name: TypedArrayName, bytes: Uint8Array): ArrayBufferView {
   return new constructor(exactBuffer(bytes));
 }
 
+function utf16(bytes: unknown): string {
+  return Buffer.from(exactBuffer(bytes as Uint8Array)).toString("utf16le");
+}
+
 /** An aligned buffer of just these bytes, which no other value shares. */
 function exactBuffer(bytes: Uint8Array): ArrayBuffer {
   if (!(bytes instanceof Uint8Array)) throw new TypeError("a typed array without bytes");
@@ -193,7 +209,7 @@ function exactBuffer(bytes: Uint8Array): ArrayBuffer {
 }
 
 function bigintOf(bytes: Uint8Array): bigint {
-  return bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+  return bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(exactBuffer(bytes)).toString("hex")}`);
 }
 
 /** Turns holes back into empty slots, and the ends of cycles into what they stand for. */
@@ -220,7 +236,7 @@ function finish(value: unknown, shared: readonly unknown[]): unknown {
     } else if (!ArrayBuffer.isView(part)) {
       for (const key of Object.getOwnPropertyNames(part)) {
         const field: unknown = (part as Record<string, unknown>)[key];
-        if (typeof field === "object" && field !== null && key !== "stack") {
+        if (typeof field === "object" && field !== null) {
           const finished = visit(field);
           if (finished !== field) {
             const descriptor = Object.getOwnPropertyDescriptor(part, key) as PropertyDescriptor;

@@ -220,8 +220,11 @@ export class CborWriter {
 
   #node(node: object): void {
     if (node instanceof ReferenceNode) {
+      const number = this.#sharedNumbers?.get(node.target);
+      // What it refers to was part of something that could not be read to its end.
+      if (number === undefined) return this.#node(new Marker("unreadable"));
       this.tag(TAG.sharedReference);
-      this.#head(MAJOR.unsigned, this.#sharedNumbers?.get(node.target) as number);
+      this.#head(MAJOR.unsigned, number);
     } else if (node instanceof BytesNode) this.#bytesNode(node);
     else if (node instanceof DateNode) this.#date(node.time);
     else if (node instanceof MapNode) {

@@ -28,6 +28,12 @@ export function number(value: unknown, where: string): number {
   return value;
 }
 
+/** Milliseconds that a Date can hold. */
+export function time(value: unknown, where: string): number {
+  if (Number.isNaN(new Date(number(value, where)).getTime())) throw misshapen(where);
+  return value as number;
+}
+
 export function integer(value: unknown, where: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw misshapen(where);
   return value as number;

@@ -51,6 +51,11 @@ export interface Loss {
 const SEEN_IN_LIST = 8;
 const COST_OF_OBJECT = 8;
 const COST_OF_NUMBER = 9;
+/** What a hole, a marker, and the name of an instance's class take encoded. */
+const COST_OF_HOLE = 17;
+const COST_OF_MARKER = 32;
+const COST_OF_CLASS = 24;
+const NAME_UNITS = 200;
 
 /** Copies `value` within `limits`. `classes` names the classes whose instances replay can give back. */
 export function takeSnapshot(value: unknown, limits: Limits, classes?: ReadonlySet<string>): Snapshot {
@@ -98,22 +103,29 @@ class Copier {
       case "bigint":
         return this.#bigint(value);
       case "symbol":
-        return this.#lose(new Marker("symbol", value.description ?? ""));
+        return this.#lose(new Marker("symbol", (value.description ?? "").slice(0, NAME_UNITS)));
       case "function":
         return this.#lose(new Marker("function", nameOf(value)));
       default:
-        return value === null ? null : this.#object(value as object, depth);
+        if (value !== null) return this.#object(value as object, depth);
+        this.#left -= 1;
+        return null;
     }
   }
 
   #string(text: string): unknown {
     if (text.length <= this.#left) {
-      this.#left -= text.length;
+      this.#left -= text.length + 1;
       return text;
     }
+    return this.#head("string", text);
+  }
+
+  /** The head of a text that is over the limit. */
+  #head(what: string, text: string): Marker {
     const kept = detachedHead(text, Math.max(this.#left, 0));
     this.#left = 0;
-    return this.#lose(new Marker("bytes", "string", text.length, kept));
+    return this.#lose(new Marker("bytes", what, text.length, kept));
   }
 
   #bigint(value: bigint): unknown {
@@ -150,6 +162,8 @@ class Copier {
     } catch {
       // A trap or a getter threw before anything of the value could be told.
       this.#path.length = pathLength;
+      // What was copied of it goes nowhere: its next place must not refer to that.
+      this.#forget(value);
       return this.#lose(new Marker("unreadable", ""));
     }
   }
@@ -176,7 +190,7 @@ class Copier {
         this.#left -= COST_OF_NUMBER;
         if (!whole) copy[index] = item;
       } else if (item === undefined && !(index in source)) {
-        this.#left -= 1;
+        this.#left -= COST_OF_HOLE;
         copy[index] = HOLE;
       } else {
         this.#path.push(index);
@@ -208,7 +222,8 @@ class Copier {
     for (const key in copy) {
       const limit = this.#limitAt(count++);
       if (limit !== undefined) return this.#cutFields(copy, count - 1, limit);
-      this.#left -= key.length;
+      if (key.length >= this.#left) return this.#cutFields(copy, count - 1, "bytes");
+      this.#left -= key.length + 1;
       const field = copy[key];
       if (typeof field === "number" || typeof field === "boolean") {
         this.#left -= COST_OF_NUMBER;
@@ -232,7 +247,8 @@ class Copier {
     for (const [index, key] of keys.entries()) {
       const limit = this.#limitAt(index);
       if (limit !== undefined) return this.#mark(target, new Marker(limit, "object", keys.length));
-      this.#left -= key.length;
+      if (key.length >= this.#left) return this.#mark(target, new Marker("bytes", "object", keys.length));
+      this.#left -= key.length + 1;
       this.#path.push(key);
       const depthOfPath = this.#path.length;
       let copied: unknown;
@@ -272,22 +288,41 @@ class Copier {
 
   #special(value: object, prototype: object | null, depth: number): unknown {
     if (types.isProxy(value)) return this.#instance(value, prototype, depth);
+    const builtIn = BUILT_INS.find(([is]) => is(value));
+    if (builtIn !== undefined && prototype !== builtIn[1])
+      this.#note(new Marker("unsupported", className(prototype)), "class");
     if (types.isDate(value)) return this.#keep(value, new DateNode(Date.prototype.getTime.call(value)));
     if (types.isMap(value)) return this.#map(value, depth);
     if (types.isSet(value)) return this.#set(value, depth);
     if (types.isNativeError(value) || value instanceof Error) return this.#error(value, depth);
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#bytes(value);
-    if (types.isRegExp(value)) {
-      return this.#keep(value, new RegExpNode(value.source, value.flags, value.lastIndex));
-    }
-    if (value instanceof URL) return this.#keep(value, new UrlNode(value.href));
+    if (types.isRegExp(value)) return this.#regExp(value);
+    if (value instanceof URL) return this.#url(value);
     if (types.isBoxedPrimitive(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     if (isOpaque(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     return this.#instance(value, prototype, depth);
   }
 
+  #regExp(value: RegExp): unknown {
+    // A new one of it has the source and flags that it was made with, whatever it says of itself.
+    const { source, flags } = new RegExp(value);
+    const { lastIndex } = value as { lastIndex: unknown };
+    if (source.length > this.#left) return this.#head("RegExp", source);
+    this.#left -= source.length;
+    if (typeof lastIndex !== "number") return this.#lose(new Marker("unreadable", "lastIndex"));
+    return this.#keep(value, new RegExpNode(source, flags, lastIndex));
+  }
+
+  #url(value: URL): unknown {
+    const href = HREF?.get?.call(value) as string;
+    if (href.length > this.#left) return this.#head("URL", href);
+    this.#left -= href.length;
+    return this.#keep(value, new UrlNode(href));
+  }
+
   #instance(value: object, prototype: object | null, depth: number): unknown {
     const name = className(prototype);
+    this.#left -= COST_OF_CLASS + name.length;
     const node = new InstanceNode(name);
     this.#remember(value, node);
     if (name !== "" && !(this.#classes?.has(name) ?? false))
@@ -337,6 +372,7 @@ class Copier {
 
   #error(source: Error, depth: number): unknown {
     const name = className(Object.getPrototypeOf(source) as object | null);
+    this.#left -= COST_OF_CLASS + name.length;
     const node = new ErrorNode(name);
     this.#remember(source, node);
     const known = BUILT_IN_ERRORS.has(name) || (this.#classes?.has(name) ?? false);
@@ -344,7 +380,8 @@ class Copier {
     // `message`, `cause` and `errors` are own but not enumerable; a DOMException has its name and message from getters.
     const hidden = ["message", "cause", "errors"].filter((key) => Object.hasOwn(source, key));
     const keys = new Set([
-      ...(name === "DOMException" ? ["message", "name"] : hidden),
+      ...(name === "DOMException" ? ["message", "name"] : []),
+      ...hidden,
       ...Object.keys(source),
     ]);
     keys.delete("stack");
@@ -357,7 +394,9 @@ class Copier {
     const size = source.byteLength;
     const name = isView ? viewName(source) : types.isSharedArrayBuffer(source) ? undefined : "ArrayBuffer";
     if (name === undefined) return this.#lose(new Marker("unsupported", "SharedArrayBuffer"));
-    const unit = isView && "BYTES_PER_ELEMENT" in source ? Number(source.BYTES_PER_ELEMENT) : 1;
+    // An own property of that name can be anything: 0 would make what is left NaN, and all limits void.
+    const unit =
+      isView && "BYTES_PER_ELEMENT" in source ? Math.max(1, Number(source.BYTES_PER_ELEMENT) || 1) : 1;
     const room = Math.max(this.#left, 0);
     const kept = size <= room ? size : room - (room % unit);
     const view = isView
@@ -388,13 +427,22 @@ class Copier {
     }
   }
 
+  #forget(source: object): void {
+    const index = this.#seenSources.indexOf(source);
+    if (this.#seen !== undefined) this.#seen.delete(source);
+    else if (index !== -1) {
+      this.#seenSources.splice(index, 1);
+      this.#seenCopies.splice(index, 1);
+    }
+  }
+
   #keep(source: object, node: object): object {
     this.#remember(source, node);
     return node;
   }
 
   #lose(marker: Marker): Marker {
-    this.#left -= COST_OF_NUMBER;
+    this.#left -= COST_OF_MARKER + marker.detail.length;
     this.#note(marker, "lost");
     return marker;
   }
@@ -414,6 +462,18 @@ class Copier {
     }
   }
 }
+
+/** The getter itself: a value may have another of that name. */
+const HREF = Object.getOwnPropertyDescriptor(URL.prototype, "href");
+
+const BUILT_INS: readonly (readonly [(value: object) => boolean, object])[] = [
+  [types.isDate, Date.prototype],
+  [types.isMap, Map.prototype],
+  [types.isSet, Set.prototype],
+  [types.isRegExp, RegExp.prototype],
+  [(value) => value instanceof URL, URL.prototype],
+  [(value) => value instanceof Uint8Array && !Buffer.isBuffer(value), Uint8Array.prototype],
+];
 
 const BUILT_IN_ERRORS: ReadonlySet<string> = new Set(
   "Error TypeError RangeError SyntaxError ReferenceError EvalError URIError AggregateError DOMException".split(

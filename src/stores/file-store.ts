@@ -12,7 +12,7 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { HindcastError } from "../errors.js";
+import { HindcastError, isHindcastError } from "../errors.js";
 import type { DamagedSegment } from "./segment.js";
 import { createSegmentName } from "./segment-name.js";
 import { type Store, type StoredCapsule, storeClosed } from "./store.js";
@@ -59,19 +59,21 @@ export function fileStore(options: FileStoreOptions): Store {
 
   const write = async (capsules: readonly StoredCapsule[]): Promise<void> => {
     if (capsules.length === 0) return;
-    if (segment !== undefined && segment.size >= segmentBytes) {
+    const isFull = segment !== undefined && segment.size >= Math.min(segmentBytes, maximumBytes);
+    // Another process may have deleted it to make room.
+    if (segment !== undefined && (isFull || (await segment.handle.stat()).nlink === 0)) {
       await segment.handle.close();
       segment = undefined;
-      const { deleteOldest } = await import("./segments.js");
-      await deleteOldest(dir, maximumBytes);
     }
     if (segment === undefined) {
-      const file = join(dir, createSegmentName());
+      const { deleteOldest, segmentNames } = await import("./segments.js");
+      await deleteOldest(dir, maximumBytes);
+      const file = join(dir, createSegmentName((await segmentNames(dir)).at(-1)));
       segment = { file, handle: await open(file, "wx"), size: 0 };
     }
     const { handle, size } = segment;
     const { encodeRecords } = await import("./segment.js");
-    const records = encodeRecords(capsules);
+    const records = encodeRecords(capsules, size);
     try {
       await writeAll(handle, records, size);
       if (fsync) await handle.datasync();
@@ -92,12 +94,16 @@ export function fileStore(options: FileStoreOptions): Store {
     async get(id) {
       await last;
       const { getCapsule } = await import("./segments.js");
-      return getCapsule(dir, id, onDamage);
+      return getCapsule(dir, id, onDamage).catch(unreadable(dir));
     },
     async *find(query) {
       await last;
       const { findCapsules } = await import("./segments.js");
-      yield* findCapsules(dir, query, onDamage);
+      try {
+        yield* findCapsules(dir, query, onDamage);
+      } catch (error) {
+        unreadable(dir)(error);
+      }
     },
     async close() {
       closed = true;
@@ -138,6 +144,18 @@ function failed(dir: string): (cause: unknown) => never {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `Capsules could not be written under "${dir}": ${reason}. Check its space and permissions.`;
     throw new HindcastError("store-failed", message, { cause });
+  };
+}
+
+function unreadable(dir: string): (cause: unknown) => never {
+  return (cause) => {
+    if (isHindcastError(cause)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new HindcastError(
+      "store-failed",
+      `Capsules could not be read from "${dir}": ${reason}. Check that it is there, and its permissions.`,
+      { cause },
+    );
   };
 }
 

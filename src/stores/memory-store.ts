@@ -12,6 +12,11 @@ export interface MemoryStoreOptions {
 const DEFAULT_CAPACITY = 1_000;
 const DEFAULT_MAXIMUM_BYTES = 64 * 1024 * 1024;
 
+/** Whoever has it may change it; what is held stays. */
+function copyOf({ summary, bytes }: StoredCapsule): StoredCapsule {
+  return { summary: { ...summary, versions: [...summary.versions] }, bytes: Uint8Array.from(bytes) };
+}
+
 /** A store that holds the newest capsules in memory and lets go of the oldest. */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const { capacity = DEFAULT_CAPACITY, maximumBytes = DEFAULT_MAXIMUM_BYTES } = options;
@@ -37,8 +42,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     append(capsules) {
       if (closed) return Promise.reject(storeClosed());
       for (const capsule of capsules) {
+        if (capsule.bytes.byteLength > maximumBytes) continue; // it would push out all the others, and then itself
         letGo(capsule.summary.id);
-        held.set(capsule.summary.id, capsule);
+        held.set(capsule.summary.id, copyOf(capsule));
         bytes += capsule.bytes.byteLength;
         for (const oldest of held.keys()) {
           if (held.size <= capacity && bytes <= maximumBytes) break;
@@ -47,7 +53,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       }
       return Promise.resolve();
     },
-    get: (id) => Promise.resolve(held.get(id)),
+    get(id) {
+      const capsule = held.get(id);
+      return Promise.resolve(capsule && copyOf(capsule));
+    },
     async *find(query) {
       const { limitOf, matcherOf } = await import("./query.js");
       const matches = matcherOf(query);
@@ -56,7 +65,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
         if (left <= 0) return;
         if (!matches(capsule.summary)) continue;
         left -= 1;
-        yield capsule;
+        yield copyOf(capsule);
       }
     },
     close() {

@@ -3,6 +3,9 @@
  *
  *     55799([1, checksum, summary, capsule])     ; uint, CRC-32 of the two, bytes, bytes
  *
+ * The CRC starts from the record's position in the file: a recorded value that happens to hold a
+ * segment's bytes is not taken for records when the one around it is damaged.
+ *
  * with lengths of fixed width, so that each record begins with the same six bytes. After damage
  * the reader goes on at the next place where those bytes begin a record whose checksum is right.
  */
@@ -28,8 +31,8 @@ export interface DamagedSegment extends DamagedStretch {
   readonly file: string;
 }
 
-/** Capsules as records, in one piece to be written at once. */
-export function encodeRecords(capsules: readonly StoredCapsule[]): Buffer {
+/** Capsules as records, in one piece to be written at once at `position` of the segment. */
+export function encodeRecords(capsules: readonly StoredCapsule[], position = 0): Buffer {
   const parts = capsules.map(({ summary, bytes }) => ({ summary: encodeSummary(summary), bytes }));
   const size = parts.reduce(
     (sum, part) => sum + HEAD_BYTES + part.summary.byteLength + part.bytes.byteLength,
@@ -39,7 +42,7 @@ export function encodeRecords(capsules: readonly StoredCapsule[]): Buffer {
   let offset = 0;
   for (const { summary, bytes } of parts) {
     offset += SIGNATURE.copy(buffer, offset);
-    offset = buffer.writeUInt32BE(crc32(bytes, crc32(summary)), offset);
+    offset = buffer.writeUInt32BE(crc32(bytes, crc32(summary, position + offset - SIGNATURE.length)), offset);
     for (const part of [summary, bytes]) {
       offset = buffer.writeUInt8(BYTES_32, offset);
       offset = buffer.writeUInt32BE(part.byteLength, offset);
@@ -85,13 +88,14 @@ function recordAt(
   segment: Buffer,
   start: number,
 ): { summary: Buffer; bytes: Buffer; end: number } | undefined {
+  if (start + SIGNATURE.length > segment.length) return undefined;
   if (segment.compare(SIGNATURE, 0, SIGNATURE.length, start, start + SIGNATURE.length) !== 0)
     return undefined;
   const checksumAt = start + SIGNATURE.length;
   const summary = bytesAt(segment, checksumAt + 4);
   if (summary === undefined) return undefined;
   const bytes = bytesAt(segment, checksumAt + 4 + 5 + summary.length);
-  if (bytes === undefined || crc32(bytes, crc32(summary)) !== segment.readUInt32BE(checksumAt))
+  if (bytes === undefined || crc32(bytes, crc32(summary, start)) !== segment.readUInt32BE(checksumAt))
     return undefined;
   return { summary, bytes, end: checksumAt + 4 + 5 + summary.length + 5 + bytes.length };
 }

@@ -3,7 +3,7 @@ import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { timeOfRunId } from "../ids.js";
 import { limitOf, matcherOf } from "./query.js";
-import { type DamagedSegment, decodeRecords } from "./segment.js";
+import { type DamagedSegment, type DamagedStretch, decodeRecords } from "./segment.js";
 import { isSegmentName } from "./segment-name.js";
 import type { CapsuleQuery, StoredCapsule } from "./store.js";
 
@@ -52,12 +52,19 @@ async function* read(
   for (const name of await segmentNames(dir)) {
     const file = join(dir, name);
     const bytes = await readSegment(file, oldest);
-    if (bytes !== undefined) yield* decodeRecords(bytes, (stretch) => onDamage({ ...stretch, file }), wanted);
+    const tell = (stretch: DamagedStretch): void => {
+      try {
+        onDamage({ ...stretch, file });
+      } catch (error) {
+        process.emitWarning(`hindcast: onDamage threw ${String(error)}`);
+      }
+    };
+    if (bytes !== undefined) yield* decodeRecords(bytes, tell, wanted);
   }
 }
 
 /** In order of time: a segment's name is a UUID version 7. */
-async function segmentNames(dir: string): Promise<string[]> {
+export async function segmentNames(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter(isSegmentName).sort();
 }
 

@@ -46,7 +46,9 @@ export function sampleCapsule(options: SampleOptions = {}): StoredCapsule {
 /** Bytes of every kind, zeros and line feeds among them: what a store that takes bytes for text would spoil. */
 function content(id: string, size: number): Uint8Array {
   const offset = Number.parseInt(id.slice(-2), 16) || 0;
-  return Uint8Array.from({ length: size }, (_, index) => (index + offset) % 256);
+  const bytes = new Uint8Array(size);
+  for (let index = 0; index < size; index++) bytes[index] = index + offset;
+  return bytes;
 }
 
 function capsuleOf(summary: CapsuleSummary, modelVersion: string, value: Uint8Array): Capsule {
