@@ -1,5 +1,6 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
+import { CAPTURE_SOURCES, captureAmbient } from "./ambient/ambient.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
 import { type Limits, resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
@@ -18,9 +19,9 @@ import { createRecordingConductor } from "./record/recording-conductor.js";
 import { createDecorator } from "./stage/decorator.js";
 import type { Definition, VersionSource } from "./stage/definition.js";
 import { Run } from "./stage/run.js";
-import { Scopes } from "./stage/scopes.js";
+import { activeCallOf } from "./stage/scopes.js";
 import type { Host } from "./stage/host.js";
-import type { FailureSource, RunListener } from "./stage/seam.js";
+import type { CaptureSource, FailureSource, RunListener } from "./stage/seam.js";
 import type { AnyFunction } from "./stage/stage.js";
 import type {
   DataOptions,
@@ -47,6 +48,8 @@ export interface HindcastOptions {
   readonly contracts?: ContractMode;
   /** The seed of runs whose pipeline and caller give none. Default: drawn for each run. */
   readonly seed?: number | (() => number);
+  /** What runs read from their platform without declaring it: all of it (the default), none, or by source. */
+  readonly capture?: boolean | Partial<Readonly<Record<CaptureSource, boolean>>>;
   /** How much of a value and of a run is recorded. */
   readonly limits?: Partial<Limits>;
   /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
@@ -147,6 +150,7 @@ type AnyOptions = {
 /** What a replay needs of an instance. */
 export interface ReplayHost extends Host {
   readonly recordingOptions: RecordingOptions;
+  readonly captures: ReadonlySet<CaptureSource>;
   /** By name, those whose instances it can give back. */
   readonly classes: ReadonlyMap<string, RecordableClass>;
 }
@@ -161,7 +165,6 @@ export function replayHostOf(host: Host): ReplayHost {
 }
 
 class Instance implements Hindcast, ReplayHost {
-  readonly scopes = new Scopes();
   readonly store: Store;
   readonly ingest = this.#factory("ingest") as Hindcast["ingest"];
   readonly feature = this.#factory("feature") as Hindcast["feature"];
@@ -171,7 +174,7 @@ class Instance implements Hindcast, ReplayHost {
   readonly agent = this.#factory("agent") as Hindcast["agent"];
   readonly pipeline = this.#factory("pipeline") as Hindcast["pipeline"];
   readonly now = createClock(this);
-  readonly random = (): number => this.scopes.active()?.random() ?? mathRandom();
+  readonly random = (): number => activeCallOf(this)?.random() ?? mathRandom();
   readonly #keep: readonly KeepRule[];
   readonly #mode: ContractMode;
   readonly #seed: HindcastOptions["seed"];
@@ -179,6 +182,8 @@ class Instance implements Hindcast, ReplayHost {
   readonly #queue: CapsuleQueue;
   readonly #recording: RecordingOptions;
   readonly #classes: ReadonlyMap<string, RecordableClass>;
+  readonly captures: ReadonlySet<CaptureSource>;
+  readonly #releaseAmbient: () => void;
   #started = 0;
   #ended = 0;
   #discarded = 0;
@@ -198,6 +203,7 @@ class Instance implements Hindcast, ReplayHost {
     this.#failures = new FailureReport(options.onError, options.logger);
     this.#queue = new CapsuleQueue(this.store, queueBytesOf(options), this.#report);
     this.#classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
+    this.captures = capturesOf(options);
     this.#recording = {
       service,
       writer: `hindcast ${LIBRARY_VERSION}`,
@@ -205,6 +211,8 @@ class Instance implements Hindcast, ReplayHost {
       classes: new Set(this.#classes.keys()),
       ended: this.#runEnded,
     };
+    // Last of all: an instance that could not be made leaves nothing patched.
+    this.#releaseAmbient = captureAmbient(this.captures);
   }
 
   get recordingOptions(): RecordingOptions {
@@ -228,12 +236,14 @@ class Instance implements Hindcast, ReplayHost {
     listeners.push(recording ?? this.#counter);
     const startedAt = wallClock();
     return new Run({
+      owner: this,
       id: createRunId(startedAt),
       seed: this.#seedOf(root, input),
       startedAt,
       definition: root,
       listeners,
       conductor: recording && turns && createRecordingConductor(recording, turns),
+      captures: this.captures,
       report: this.#report,
     });
   }
@@ -247,7 +257,7 @@ class Instance implements Hindcast, ReplayHost {
   }
 
   current(): CurrentRun | undefined {
-    const call = this.scopes.active();
+    const call = activeCallOf(this);
     if (call === undefined) return undefined;
     const { run, definition, data, model } = call;
     return {
@@ -271,6 +281,7 @@ class Instance implements Hindcast, ReplayHost {
   }
 
   async #closeStore(): Promise<void> {
+    this.#releaseAmbient();
     await this.#queue.drain();
     try {
       await this.store.close();
@@ -466,6 +477,19 @@ function modeOf(mode: ContractMode | undefined, what: string): ContractMode | un
     );
   }
   return mode;
+}
+
+function capturesOf({ capture = true }: HindcastOptions): ReadonlySet<CaptureSource> {
+  if (typeof capture === "boolean") return new Set(capture ? CAPTURE_SOURCES : []);
+  for (const name of Object.keys(capture)) {
+    if (!CAPTURE_SOURCES.includes(name as CaptureSource)) {
+      throw new HindcastError(
+        "invalid-options",
+        `hindcast({ capture }) has no source "${name}"; the sources are ${CAPTURE_SOURCES.join(", ")}.`,
+      );
+    }
+  }
+  return new Set(CAPTURE_SOURCES.filter((source) => capture[source] ?? true));
 }
 
 function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {

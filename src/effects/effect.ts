@@ -2,7 +2,8 @@
 import { HindcastError } from "../errors.js";
 import { wallClock } from "../originals.js";
 import type { Host } from "../stage/host.js";
-import type { AnyFunction } from "../stage/stage.js";
+import { activeCallOf, suspend } from "../stage/scopes.js";
+import { type AnyFunction, isThenable } from "../stage/stage.js";
 import { mirror, mustBeFunction, nameOf } from "../stage/wrap.js";
 
 export interface EffectOptions {
@@ -35,7 +36,7 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
 }
 
 function callEffect(host: Host, name: string, input: readonly unknown[], perform: () => unknown): unknown {
-  const call = host.scopes.active();
+  const call = activeCallOf(host);
   const conductor = call?.run.conductor;
   if (call === undefined || conductor === undefined) return perform();
   if (call.run.closed) {
@@ -43,7 +44,13 @@ function callEffect(host: Host, name: string, input: readonly unknown[], perform
     throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
   }
   const effect = { call, name, ordinal: call.nextEffect(name) };
-  return conductor.effect(effect, input, () => host.scopes.suspend(perform));
+  // A thenable may begin its work when it is asked for its result: that, too, is inside the effect.
+  return conductor.effect(effect, input, () =>
+    suspend(() => {
+      const result = perform();
+      return isThenable(result) && !(result instanceof Promise) ? Promise.resolve(result) : result;
+    }),
+  );
 }
 
 /** What a replay throws into the program in place of touching the outside world (G5). */

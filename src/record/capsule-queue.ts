@@ -10,6 +10,7 @@
  */
 import type { Capsule, CapsuleSummary } from "../capsule/capsule.js";
 import { monotonicClock, setImmediateOriginal } from "../originals.js";
+import { detached } from "../stage/scopes.js";
 import type { FailureSource } from "../stage/seam.js";
 import type { Store, StoredCapsule } from "../stores/store.js";
 import type { Recording, RunSummary } from "./recording.js";
@@ -108,8 +109,11 @@ export class CapsuleQueue {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    if (this.#encoder !== undefined) setImmediateOriginal(this.#slice);
-    else void this.#load();
+    // A run's end sets this off, but it is no part of the run, and must not keep its scope alive.
+    detached(() => {
+      if (this.#encoder !== undefined) setImmediateOriginal(this.#slice);
+      else void this.#load();
+    });
   }
 
   async #load(): Promise<void> {

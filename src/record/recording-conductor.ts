@@ -10,8 +10,28 @@ import { isThenable } from "../stage/stage.js";
 import type { Recording } from "./recording.js";
 
 export function createRecordingConductor(recording: Recording, turns: Turns): Conductor {
+  const start: Conductor["start"] = (effect, input, begin, hand) => {
+    const index = recording.effectStarted(effect, input);
+    recording.effectReturned(index);
+    let over = false;
+    begin((outcome) => {
+      if (over) return;
+      recording.effectArrived(index);
+      turns.enqueue(() => {
+        if (over) return;
+        over = true;
+        recording.effectEnded(index, outcome);
+        hand(outcome);
+      });
+    });
+    return () => {
+      over = true;
+    };
+  };
+
   return {
     replaying: false,
+    start,
 
     replace: () => undefined,
 

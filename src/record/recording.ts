@@ -26,6 +26,7 @@ import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
 import type { Definition, Outcome } from "../stage/definition.js";
+import { quietly } from "../stage/quiet.js";
 import type { EffectCall, ObservedCall, ObservedRun, RunListener } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
@@ -275,7 +276,8 @@ export class Recording implements RunListener {
       return { copy: marker, size: 0, shared: undefined, loss: { path: [], marker, kind: "lost" } };
     }
     const within = left < limits.valueBytes ? { ...limits, valueBytes: left } : limits;
-    const snapshot = takeSnapshot(value, within, classes);
+    // A getter may read the clock: what is copied here is not the program reading it.
+    const snapshot = quietly(() => takeSnapshot(value, within, classes));
     this.#size += snapshot.size;
     return snapshot;
   }

@@ -1,4 +1,5 @@
 /** Runs a program again under the conditions of a capsule, and says whether it did the same. */
+import { captureAmbient } from "../ambient/ambient.js";
 import { type Capsule, CAPSULE_FORMAT, rootCall } from "../capsule/capsule.js";
 import { decodeCapsule, valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
@@ -137,11 +138,16 @@ export async function replay<F extends AnyFunction>(
     timeout: milliseconds(options.timeout ?? "60s", "replay({ timeout })"),
     stuck,
   });
-  const outcome = await Promise.race([
-    execute(host, found, recorded, recording, conductor, options.self),
-    gaveUp,
-  ]);
-  conductor.stop();
+  // The instance may have been closed, and have let go of what it captures.
+  const release = captureAmbient(host.captures);
+  let outcome: ReplayOutcome;
+  try {
+    const executed = execute(host, found, recorded, recording, conductor, options.self);
+    outcome = await Promise.race([executed, gaveUp]);
+  } finally {
+    conductor.stop();
+    release();
+  }
 
   const replayed = { ...seal(recording), id: createRunId() };
   const result: Replayed<unknown> = {
@@ -186,19 +192,21 @@ async function execute(
 ): Promise<ReplayOutcome> {
   const { capsule } = recorded;
   const run = new Run({
+    owner: host,
     id: capsule.id,
     seed: capsule.seed,
     startedAt: capsule.startedAt,
     definition,
     listeners: [recording, conductor],
     conductor,
+    captures: host.captures,
     report: () => undefined,
   });
   // The program may ask for its run's id and trace, and must be told the same.
   run.trace = capsule.trace;
   const input = inputOf(capsule, host.classes);
   try {
-    return { status: "ok", value: await callInRun(host, run, undefined, definition, body, self, input) };
+    return { status: "ok", value: await callInRun(run, undefined, definition, body, self, input) };
   } catch (error) {
     return { status: "error", error };
   }

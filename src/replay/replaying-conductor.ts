@@ -145,21 +145,59 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
-    const substitute = this.#options.effects.get(effect.name) ?? "recorded";
-    const call = this.#match(effect.call);
-    const index =
-      call === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(call, effect.name, effect.ordinal);
-    const entry = this.#recording.effectStarted(effect, input);
-    if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
-    this.#poke();
+    const { index, entry, substitute } = this.#begin(effect, input);
     if (substitute === "recorded") {
-      return index === NOT_RECORDED ? this.#refuse(effect, call, entry) : this.#recordedEffect(index, entry);
+      return index === NOT_RECORDED ? this.#refuse(effect, entry) : this.#recordedEffect(index, entry);
     }
     const run =
       substitute === "live"
         ? perform
         : () => Reflect.apply(substitute, undefined, input as never[]) as unknown;
     return this.#liveEffect(index, entry, run);
+  }
+
+  /** Finds an effect in the record, and enters it in the replay's own. */
+  #begin(
+    effect: EffectCall,
+    input: readonly unknown[],
+  ): { index: number; entry: number; substitute: Substitute } {
+    const call = this.#match(effect.call);
+    const index =
+      call === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(call, effect.name, effect.ordinal);
+    const entry = this.#recording.effectStarted(effect, input);
+    if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
+    this.#poke();
+    return { index, entry, substitute: this.#options.effects.get(effect.name) ?? "recorded" };
+  }
+
+  start(
+    effect: EffectCall,
+    input: readonly unknown[],
+    begin: (arrive: (outcome: Outcome) => void) => void,
+    hand: (outcome: Outcome) => void,
+  ): () => void {
+    const { index, entry, substitute } = this.#begin(effect, input);
+    this.#recording.effectReturned(entry);
+    let over = false;
+    const end = (outcome: Outcome): void => {
+      if (over) return;
+      over = true;
+      this.#recording.effectArrived(entry);
+      this.#recording.effectEnded(entry, outcome);
+      if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
+      hand(outcome);
+    };
+    const ready = (outcome: () => Outcome): void => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => end(outcome()));
+    };
+    const record = index === NOT_RECORDED ? undefined : this.#recorded.effectAt(index).outcome;
+    if (substitute !== "recorded") begin((outcome) => ready(() => outcome));
+    else if (record === undefined) ready(() => ({ status: "ok", value: effect.madeUp?.() }));
+    else if (record.status === "pending") this.#neverSettling += 1;
+    else ready(() => this.#recorded.outcome(record));
+    return () => {
+      over = true;
+    };
   }
 
   #recordedCall(call: ObservedCall): unknown {
@@ -236,7 +274,13 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   /** An effect that the capsule does not hold. */
-  #refuse(effect: EffectCall, call: number, entry: number): unknown {
+  #refuse(effect: EffectCall, entry: number): unknown {
+    if (effect.madeUp !== undefined) {
+      const value = effect.madeUp();
+      this.#recording.effectEnded(entry, { status: "ok", value });
+      return value;
+    }
+    const call = this.#match(effect.call);
     const made = call === NOT_RECORDED ? 0 : this.#recorded.effectCount(call, effect.name);
     const why =
       call === NOT_RECORDED

@@ -2,10 +2,20 @@ import type { Context } from "@opentelemetry/api";
 import type { ContractIssue } from "../errors.js";
 import type { Side } from "../contract/contract.js";
 import type { Definition, Outcome } from "./definition.js";
-import type { Conductor, FailureSource, ObservedCall, ObservedRun, RunListener } from "./seam.js";
+import { quietly } from "./quiet.js";
+import type {
+  CaptureSource,
+  Conductor,
+  FailureSource,
+  ObservedCall,
+  ObservedRun,
+  RunListener,
+} from "./seam.js";
 
 /** How a run comes into being. */
 export interface RunOptions {
+  /** The instance it belongs to. */
+  readonly owner: object;
   readonly id: string;
   readonly seed: number;
   /** Milliseconds since the epoch. */
@@ -13,6 +23,8 @@ export interface RunOptions {
   readonly definition: Definition;
   readonly listeners: readonly RunListener[];
   readonly conductor: Conductor | undefined;
+  /** What is captured of its platform. */
+  readonly captures: ReadonlySet<CaptureSource>;
   readonly report: (source: FailureSource, error: unknown) => void;
 }
 
@@ -21,11 +33,13 @@ export interface RunOptions {
  * they are reported, and never reach the program (G2).
  */
 export class Run implements ObservedRun {
+  readonly owner: object;
   readonly id: string;
   readonly seed: number;
   readonly startedAt: number;
   readonly definition: Definition;
   readonly conductor: Conductor | undefined;
+  readonly captures: ReadonlySet<CaptureSource>;
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
   readonly #listeners: readonly RunListener[];
   readonly #report: RunOptions["report"];
@@ -33,11 +47,13 @@ export class Run implements ObservedRun {
   #closed = false;
 
   constructor(options: RunOptions) {
+    this.owner = options.owner;
     this.id = options.id;
     this.seed = options.seed;
     this.startedAt = options.startedAt;
     this.definition = options.definition;
     this.conductor = options.conductor;
+    this.captures = options.captures;
     this.#listeners = options.listeners;
     this.#report = options.report;
   }
@@ -54,35 +70,19 @@ export class Run implements ObservedRun {
   /** Tells the listeners of a call that begins; what they return is the context it runs in. */
   begin(call: ObservedCall, input: readonly unknown[], context: Context): Context {
     let current = context;
-    for (const listener of this.#listeners) {
-      try {
-        current = listener.callStarted(call, input, current) ?? current;
-      } catch (error) {
-        this.#report("listener", error);
-      }
-    }
+    this.#tell((listener) => {
+      current = listener.callStarted(call, input, current) ?? current;
+    });
     return current;
   }
 
   end(call: ObservedCall, outcome: Outcome, delivered: boolean): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener.callEnded(call, outcome, delivered);
-      } catch (error) {
-        this.#report("listener", error);
-      }
-    }
+    this.#tell((listener) => listener.callEnded(call, outcome, delivered));
     if (call.parent === undefined) this.#close(outcome);
   }
 
   violated(call: ObservedCall, side: Side, issues: readonly ContractIssue[]): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener.contractViolated(call, side, issues);
-      } catch (error) {
-        this.#report("listener", error);
-      }
-    }
+    this.#tell((listener) => listener.contractViolated(call, side, issues));
   }
 
   report(source: FailureSource, error: unknown): void {
@@ -91,12 +91,18 @@ export class Run implements ObservedRun {
 
   #close(outcome: Outcome): void {
     this.#closed = true;
-    for (const listener of this.#listeners) {
-      try {
-        listener.runEnded(this, outcome);
-      } catch (error) {
-        this.#report("listener", error);
+    this.#tell((listener) => listener.runEnded(this, outcome));
+  }
+
+  #tell(of: (listener: RunListener) => void): void {
+    quietly(() => {
+      for (const listener of this.#listeners) {
+        try {
+          of(listener);
+        } catch (error) {
+          this.#report("listener", error);
+        }
       }
-    }
+    });
   }
 }

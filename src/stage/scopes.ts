@@ -2,13 +2,18 @@
  * Which call of which run the current code belongs to. The scope rides in the active OpenTelemetry
  * context where a context manager is registered, so that a process pays for one AsyncLocalStorage
  * and not for two; without one the library brings its own.
+ *
+ * There is one scope for all instances: a call of one instance within a run of another has that other
+ * call as its `outer`, and each instance sees the innermost call that is its own.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type Context, context } from "@opentelemetry/api";
+import { type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { StageCall } from "./stage-call.js";
 
 /** Inside an effect: what happens there is the effect's own business, and replay will not come by. */
 const SUSPENDED: unique symbol = Symbol("inside an effect");
+/** Not `createContextKey`, which gives two copies of this package the same key. */
+const KEY = Symbol("hindcast scope");
 
 /**
  * Made when a scope is opened and no context manager carries it. One for all instances: up to Node 22
@@ -16,43 +21,53 @@ const SUSPENDED: unique symbol = Symbol("inside an effect");
  */
 let fallback: AsyncLocalStorage<Context> | undefined;
 
-export class Scopes {
-  readonly #key = Symbol("hindcast scope");
+/** The active context, whoever carries it. */
+export function activeContext(): Context {
+  const active = context.active();
+  if (fallback === undefined || active.getValue(KEY) !== undefined) return active;
+  return fallback.getStore() ?? active;
+}
 
-  /** The innermost call, or undefined outside runs and inside effects. */
-  active(): StageCall | undefined {
-    const scope = this.context().getValue(this.#key);
-    return scope === SUSPENDED ? undefined : (scope as StageCall | undefined);
-  }
+/** The innermost call of any instance, or undefined outside runs and inside effects. */
+export function activeCall(): StageCall | undefined {
+  const scope = activeContext().getValue(KEY);
+  return scope === SUSPENDED ? undefined : (scope as StageCall | undefined);
+}
 
-  /** Whether the current code is part of an effect. */
-  suspended(): boolean {
-    return this.context().getValue(this.#key) === SUSPENDED;
-  }
+/** The innermost call of the given instance. */
+export function activeCallOf(owner: object): StageCall | undefined {
+  let call = activeCall();
+  while (call !== undefined && call.run.owner !== owner) call = call.outer;
+  return call;
+}
 
-  /** The active context, whoever carries it. */
-  context(): Context {
-    const active = context.active();
-    if (fallback === undefined || active.getValue(this.#key) !== undefined) return active;
-    return fallback.getStore() ?? active;
-  }
+/** Whether the current code is part of an effect. */
+export function isSuspended(): boolean {
+  return activeContext().getValue(KEY) === SUSPENDED;
+}
 
-  /** `context` with `call` as its scope. */
-  with(base: Context, call: StageCall): Context {
-    return base.setValue(this.#key, call);
-  }
+/** `base` with `call` as its scope. */
+export function withCall(base: Context, call: StageCall): Context {
+  return base.setValue(KEY, call);
+}
 
-  /** Calls `body` in `scoped`. */
-  run<T>(scoped: Context, body: () => T): T {
-    return context.with(scoped, () => {
-      if (context.active() === scoped) return body();
-      if (fallback === undefined) fallback = new AsyncLocalStorage();
-      return fallback.run(scoped, body);
-    });
-  }
+/** Calls `body` in `scoped`. */
+export function runIn<T>(scoped: Context, body: () => T): T {
+  return context.with(scoped, () => {
+    if (context.active() === scoped) return body();
+    if (fallback === undefined) fallback = new AsyncLocalStorage();
+    return fallback.run(scoped, body);
+  });
+}
 
-  /** Calls `body` as the inside of an effect. */
-  suspend<T>(body: () => T): T {
-    return this.run(this.context().setValue(this.#key, SUSPENDED), body);
-  }
+/** Calls `body` outside of every run, so that what it sets off belongs to none and keeps none alive. */
+export function detached<T>(body: () => T): T {
+  return context.with(ROOT_CONTEXT, () =>
+    fallback === undefined ? body() : fallback.run(ROOT_CONTEXT, body),
+  );
+}
+
+/** Calls `body` as the inside of an effect. */
+export function suspend<T>(body: () => T): T {
+  return runIn(activeContext().setValue(KEY, SUSPENDED), body);
 }

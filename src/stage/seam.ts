@@ -37,12 +37,26 @@ export interface ObservedCall {
   readonly asynchronous: boolean;
 }
 
+/**
+ * What a run reads from its platform without declaring it:
+ * - `random`: `Math.random`
+ * - `clock`: `Date`, `performance.now`, `process.hrtime`
+ * - `crypto`: randomness of `node:crypto` and Web Crypto
+ * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
+ */
+export type CaptureSource = "random" | "clock" | "crypto" | "timers";
+
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
 export interface EffectCall {
   readonly call: ObservedCall;
   readonly name: string;
   /** How many effects of that name the call has begun before. */
   readonly ordinal: number;
+  /**
+   * What a replay gives where the record has no such effect; only for effects that reach nothing
+   * outside (time, chance). Without one such an effect is refused.
+   */
+  readonly madeUp?: (() => unknown) | undefined;
 }
 
 /** Hears of everything in one run, in the order in which it happens. Must be quick; may throw without harm. */
@@ -65,6 +79,16 @@ export interface Conductor {
   settle(call: ObservedCall, pass: (delivered: boolean) => void): void;
   /** Runs an effect through `perform`, or gives what is recorded of it. */
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown;
+  /**
+   * Begins an effect that ends in a callback: `begin` does it and tells how it ended, `hand` gives that
+   * to the program in its turn. Returns what gives it up: then `hand` is never called.
+   */
+  start(
+    effect: EffectCall,
+    input: readonly unknown[],
+    begin: (arrive: (outcome: Outcome) => void) => void,
+    hand: (outcome: Outcome) => void,
+  ): () => void;
 }
 
 export interface Replacement {

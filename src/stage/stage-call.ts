@@ -9,6 +9,8 @@ export class StageCall implements ObservedCall {
   readonly run: Run;
   readonly definition: Definition;
   readonly parent: StageCall | undefined;
+  /** Of a root: the call of another instance that it was called in. */
+  readonly outer: StageCall | undefined;
   readonly index: number;
   readonly ordinal: number;
   readonly data: Version | undefined;
@@ -18,7 +20,14 @@ export class StageCall implements ObservedCall {
   #stages: Map<string, number> | undefined;
   #random: (() => number) | undefined;
 
-  constructor(run: Run, definition: Definition, parent: StageCall | undefined, input: readonly unknown[]) {
+  constructor(
+    run: Run,
+    definition: Definition,
+    parent: StageCall | undefined,
+    outer: StageCall | undefined,
+    input: readonly unknown[],
+  ) {
+    this.outer = outer;
     this.run = run;
     this.definition = definition;
     this.parent = parent;

@@ -14,6 +14,7 @@ import type { Definition, Outcome } from "./definition.js";
 import type { Host } from "./host.js";
 import type { Replacement } from "./seam.js";
 import type { Run } from "./run.js";
+import { activeCall, activeCallOf, activeContext, isSuspended, runIn, withCall } from "./scopes.js";
 import { StageCall } from "./stage-call.js";
 
 export type AnyFunction = (...input: never[]) => unknown;
@@ -27,20 +28,19 @@ export function callStage(
   self: unknown,
   input: readonly unknown[],
 ): unknown {
-  const parent = host.scopes.active();
+  const parent = activeCallOf(host);
   if (parent !== undefined && !parent.run.closed) {
-    return callInRun(host, parent.run, parent, definition, body, self, input);
+    return callInRun(parent.run, parent, definition, body, self, input);
   }
   // What outlives a replay must not begin to live; what outlives a recorded run is a root of its own.
-  const plain = parent?.run.conductor?.replaying === true || host.scopes.suspended();
+  const plain = parent?.run.conductor?.replaying === true || isSuspended();
   const run = plain ? undefined : host.open(definition, input);
   if (run === undefined) return callChecked(undefined, definition, body as Callable, self, input);
-  return callInRun(host, run, undefined, definition, body, self, input);
+  return callInRun(run, undefined, definition, body, self, input);
 }
 
 /** Calls `body` as a stage of `run`: as its root where there is no `parent`. */
 export function callInRun(
-  host: Host,
   run: Run,
   parent: StageCall | undefined,
   definition: Definition,
@@ -48,11 +48,11 @@ export function callInRun(
   self: unknown,
   input: readonly unknown[],
 ): unknown {
-  const call = new StageCall(run, definition, parent, input);
-  const context = host.scopes.with(run.begin(call, input, host.scopes.context()), call);
+  const call = new StageCall(run, definition, parent, activeCall(), input);
+  const context = withCall(run.begin(call, input, activeContext()), call);
   let result: unknown;
   try {
-    result = host.scopes.run(context, () => callChecked(call, definition, body as Callable, self, input));
+    result = runIn(context, () => callChecked(call, definition, body as Callable, self, input));
   } catch (error) {
     run.end(call, { status: "error", error }, false);
     throw error;

@@ -68,7 +68,8 @@ describe("G4, G12: a capsule comes back as it was", () => {
     await Promise.allSettled(sample.map((program) => prepare(hc, program, perform).entry(1)));
     await hc.flush();
     let count = 0;
-    for await (const { bytes, summary } of store.find()) {
+    // A stage that a loser of a race calls after the end is a root of its own.
+    for await (const { bytes, summary } of store.find({ pipeline: "program" })) {
       count += 1;
       const capsule = decodeCapsule(bytes);
       expect(Buffer.compare(encodeCapsule(capsule), bytes)).toBe(0);

@@ -76,4 +76,7 @@ async function outcomeOf(run: Promise<unknown>): Promise<string> {
   }
 }
 
+// A program may wait for nothing but the timer of a signal, which keeps no process alive.
+const alive = setInterval(() => undefined, 1_000);
 await (mode === "record" ? record(dir) : replayAll(dir));
+clearInterval(alive);

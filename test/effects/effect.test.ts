@@ -9,7 +9,7 @@ import { capsulesOf, effectsOf, onlyCapsuleOf, storedBy } from "../record/record
 /* oxlint-disable unicorn/no-thenable */
 
 test("inputs and results are recorded, with the call that they happened in", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const rate = hc.effect({ name: "rate" }, async (currency: string) => ({ currency, rate: 1.1 }));
   const roll = hc.effect({ name: "roll" }, (sides: number) => sides - 1);
   const stage = hc.tool({ name: "stage" }, async () => [await rate("EUR"), roll(6), await rate("USD")]);
@@ -32,7 +32,7 @@ test("inputs and results are recorded, with the call that they happened in", asy
 });
 
 test("G1: a sync effect stays sync, and one that throws throws the very value", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const error = Object.freeze(new RangeError("dice lost"));
   const roll = hc.effect({ name: "roll" }, () => {
     throw error;
@@ -50,7 +50,7 @@ test("G1: a sync effect stays sync, and one that throws throws the very value", 
 });
 
 test("G1: an effect that rejects rejects with the very value, and one that throws at once does so", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const reason = { code: 503 };
   const reject = hc.effect({ name: "reject" }, () => Promise.reject(reason));
   const flow = hc.pipeline({ name: "flow" }, () => reject().catch((caught: unknown) => caught === reason));
@@ -60,7 +60,7 @@ test("G1: an effect that rejects rejects with the very value, and one that throw
 });
 
 test("G1: an effect that returns a thenable: its result is awaited and recorded, once", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const query = hc.effect(
     { name: "query" },
     (): PromiseLike<string> => ({
@@ -86,7 +86,7 @@ test("G1: an effect that returns a thenable: its result is awaited and recorded,
 });
 
 test("G1: an effect whose thenable throws in `then` has failed, and is recorded so", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const error = new Error("then throws");
   const query = hc.effect(
     { name: "query" },
@@ -108,7 +108,7 @@ test("G1: an effect whose thenable throws in `then` has failed, and is recorded 
 });
 
 test("what happens inside of an effect is the effect's own business: effects, stages, time, chance", async () => {
-  const hc = hindcast({ service: "effect", seed: 1 });
+  const hc = hindcast({ service: "effect", capture: false, seed: 1 });
   const inner = hc.effect({ name: "inner" }, async () => "inner");
   const stage = hc.tool({ name: "stage" }, () => hc.current());
   const outer = hc.effect({ name: "outer" }, async () => {
@@ -125,7 +125,7 @@ test("what happens inside of an effect is the effect's own business: effects, st
 });
 
 test("after an effect the program is back in its run", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const sync = hc.effect({ name: "sync" }, () => 1);
   const later = hc.effect({ name: "later" }, async () => 1);
   const flow = hc.pipeline({ name: "flow" }, async () => {
@@ -141,8 +141,8 @@ test("after an effect the program is back in its run", async () => {
 });
 
 test("outside of runs, and where nothing is recorded, an effect is the function itself", async () => {
-  const recorder = hindcast({ service: "effect" });
-  const silent = hindcast({ service: "effect", keep: [] });
+  const recorder = hindcast({ service: "effect", capture: false });
+  const silent = hindcast({ service: "effect", capture: false, keep: [] });
   for (const hc of [recorder, silent]) {
     const promise = Promise.resolve(1);
     const give = hc.effect({ name: "give" }, () => promise);
@@ -153,7 +153,7 @@ test("outside of runs, and where nothing is recorded, an effect is the function 
 });
 
 test("losers of a race are pending in the capsule; what they bring later still arrives", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const wait = hc.effect({ name: "wait" }, (delay: number) => sleep(delay, delay));
   let loser: Promise<number> = Promise.resolve(-1);
   const flow = hc.pipeline({ name: "flow" }, () => {
@@ -171,7 +171,7 @@ test("losers of a race are pending in the capsule; what they bring later still a
 });
 
 test("an effect that begins after its run has ended is the function itself, and not recorded", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const wait = hc.effect({ name: "wait" }, async (label: string) => label);
   let late: Promise<string> = Promise.resolve("");
   const flow = hc.pipeline({ name: "flow" }, () => {
@@ -184,7 +184,7 @@ test("an effect that begins after its run has ended is the function itself, and 
 });
 
 test("hc.now() is the time, recorded within runs, and the recorded one in a replay", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   const flow = hc.pipeline({ name: "flow" }, async () => [hc.now(), await sleep(2), hc.now()]);
   const before = Date.now();
   const [first, , second] = (await flow()) as [number, void, number];
@@ -210,12 +210,12 @@ test("hc.now() is the time, recorded within runs, and the recorded one in a repl
 
 test("hc.now() can be handed on as a function", () => {
   // oxlint-disable-next-line typescript/unbound-method
-  const { now } = hindcast({ service: "effect", keep: keep.errors() });
+  const { now } = hindcast({ service: "effect", capture: false, keep: keep.errors() });
   expect([1, 2].map(now).every((time) => time > 1e12)).toBe(true);
 });
 
 test("G5: in a replay an effect is not performed, whatever way it ended", async () => {
-  const hc = hindcast({ service: "effect" });
+  const hc = hindcast({ service: "effect", capture: false });
   let performed = 0;
   const wait = hc.effect({ name: "wait" }, async (fails: boolean) => {
     performed += 1;

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { effectsOf, onlyCapsuleOf, storedBy } from "../record/recorded.js";
 
 test("results that come at the same moment are handed over in turns of their own", async () => {
-  const hc = hindcast({ service: "turns" });
+  const hc = hindcast({ service: "turns", capture: false });
   const releases: (() => void)[] = [];
   const gate = hc.effect(
     { name: "gate" },
@@ -34,7 +34,7 @@ test("the order of the record is the order in which the program saw it, whatever
     fc.asyncProperty(
       fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 8 }),
       async (delays) => {
-        const hc = hindcast({ service: "turns" });
+        const hc = hindcast({ service: "turns", capture: false });
         const wait = hc.effect({ name: "wait" }, async (index: number) => {
           await sleep(delays[index]);
           return index;
@@ -62,7 +62,7 @@ test("the order of the record is the order in which the program saw it, whatever
 });
 
 test("an effect's duration is until its result came, not until it was handed over", async () => {
-  const hc = hindcast({ service: "turns" });
+  const hc = hindcast({ service: "turns", capture: false });
   const arrival = sleep(2);
   const wait = hc.effect({ name: "wait" }, () => arrival);
   const flow = hc.pipeline({ name: "flow" }, () =>
@@ -84,7 +84,7 @@ test("an effect's duration is until its result came, not until it was handed ove
 });
 
 test("runs at once do not wait for each other's turns", async () => {
-  const hc = hindcast({ service: "turns" });
+  const hc = hindcast({ service: "turns", capture: false });
   const never = hc.effect({ name: "never" }, () => new Promise<never>(() => undefined));
   const wait = hc.effect({ name: "wait" }, () => sleep(1, "waited"));
   const stuck = hc.pipeline({ name: "stuck" }, () => never());

@@ -19,6 +19,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     types: [
       "CapsuleQuery",
       "CapsuleSummary",
+      "CaptureSource",
       "ContractIssue",
       "ContractMode",
       "CurrentRun",

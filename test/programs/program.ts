@@ -3,39 +3,64 @@
  * is data, so that fast-check can shrink it and another process can run the same one.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import fc from "fast-check";
 import type { Hindcast } from "hindcast";
 
 export type Step =
   | { readonly do: "effect"; readonly name: string; readonly delay: number; readonly fails: boolean }
-  | { readonly do: "now" }
-  | { readonly do: "random" }
+  | { readonly do: "now" | "random" | "clock" | "chance" | "token" }
+  | { readonly do: "timer" | "interval" | "abort" | "immediate"; readonly delay: number }
   | { readonly do: "microtasks"; readonly count: number }
   | { readonly do: "sequence" | "all" | "race" | "any" | "settled"; readonly steps: readonly Step[] }
   | { readonly do: "stage" | "pipeline"; readonly name: string; readonly steps: readonly Step[] }
   | { readonly do: "synchronous"; readonly name: string };
 
-/** Programs of effects of 0 to 5 ms under every combinator, with stages and pipelines nested in them. */
-export const programs: fc.Arbitrary<Step> = fc.letrec<{ step: Step }>((tie) => {
-  const steps = fc.array(tie("step"), { minLength: 1, maxLength: 4 });
+/**
+ * Programs of effects of 0 to 5 ms, timers, clocks and chance under every combinator, with stages and
+ * pipelines nested in them.
+ */
+export const programs: fc.Arbitrary<Step> = fc.record({
+  do: fc.constantFrom("sequence", "all"),
+  steps: fc.array(stepsOf(3), { minLength: 2, maxLength: 4 }),
+});
+
+function stepsOf(depth: number): fc.Arbitrary<Step> {
   const name = fc.constantFrom("a", "b", "c");
-  return {
-    step: fc.oneof(
-      { depthSize: "small", maxDepth: 4 },
-      fc.record({
+  const delay = fc.integer({ min: 0, max: 5 });
+  const leaf: fc.WeightedArbitrary<Step>[] = [
+    {
+      weight: 6,
+      arbitrary: fc.record({
         do: fc.constant("effect" as const),
         name,
-        delay: fc.integer({ min: 0, max: 5 }),
-        fails: fc.boolean(),
+        delay,
+        fails: fc.integer({ min: 0, max: 3 }).map((drawn) => drawn === 0),
       }),
-      fc.record({ do: fc.constantFrom("now" as const, "random" as const) }),
-      fc.record({ do: fc.constant("microtasks" as const), count: fc.integer({ min: 1, max: 6 }) }),
-      fc.record({ do: fc.constant("synchronous" as const), name }),
-      fc.record({ do: fc.constantFrom("sequence", "all", "race", "any", "settled"), steps }),
-      fc.record({ do: fc.constantFrom("stage", "pipeline"), name, steps }),
-    ),
-  };
-}).step;
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("now", "random", "clock", "chance", "token") }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constantFrom("timer", "interval", "abort", "immediate"), delay }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant("microtasks" as const), count: fc.integer({ min: 1, max: 6 }) }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("synchronous" as const), name }) },
+  ];
+  if (depth === 0) return fc.oneof(...leaf);
+  const steps = fc.array(stepsOf(depth - 1), { minLength: 1, maxLength: 4 });
+  return fc.oneof(
+    ...leaf,
+    {
+      weight: 8,
+      arbitrary: fc.record({ do: fc.constantFrom("sequence", "all", "race", "any", "settled"), steps }),
+    },
+    { weight: 5, arbitrary: fc.record({ do: fc.constantFrom("stage", "pipeline"), name, steps }) },
+  );
+}
 
 const executions = new AsyncLocalStorage<Execution>();
 
@@ -124,6 +149,36 @@ export function prepare(
         return hc.now();
       case "random":
         return hc.random();
+      case "clock":
+        return [Date.now(), new Date().toISOString(), performance.now(), String(process.hrtime.bigint())];
+      case "chance":
+        return Math.random();
+      case "token":
+        return [
+          randomUUID(),
+          globalThis.crypto.randomUUID(),
+          randomBytes(4).toString("hex"),
+          randomInt(1_000),
+        ];
+      case "timer":
+        return wait(Math.random() * step.delay, "waited");
+      case "immediate":
+        return new Promise((done) => setImmediate(done, "immediate"));
+      case "abort":
+        return new Promise((done) =>
+          AbortSignal.timeout(step.delay).addEventListener("abort", () => done("aborted")),
+        );
+      case "interval":
+        return new Promise((done) => {
+          let ticks = 0;
+          const timer = setInterval(() => {
+            see(`${place} tick`);
+            ticks += 1;
+            if (ticks < 3) return;
+            clearInterval(timer);
+            done(ticks);
+          }, step.delay);
+        });
       case "microtasks":
         for (let count = 0; count < step.count; count++) await Promise.resolve();
         return step.count;

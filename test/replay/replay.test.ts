@@ -308,7 +308,7 @@ describe("what if", () => {
 
 test("two native stages racing replay with the recorded winner", async () => {
   let [first, second] = [5, 25];
-  const hc = hindcast({ service: "s" });
+  const hc = hindcast({ service: "s", capture: { timers: false } });
   const native = (name: string, delay: () => number) =>
     hc.infer(
       { name, model: { name, version: "1" } },
@@ -330,7 +330,7 @@ test("two native stages racing replay with the recorded winner", async () => {
 });
 
 test("undeclared waiting after a race with a loser is waited for as long as it took in the recording", async () => {
-  const hc = hindcast({ service: "s" });
+  const hc = hindcast({ service: "s", capture: { timers: false } });
   const wait = hc.effect(
     { name: "wait" },
     (delay: number) => new Promise((done) => setTimeout(done, delay).unref()),

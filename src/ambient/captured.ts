@@ -1,0 +1,51 @@
+/**
+ * Whether what the program is about to read from its platform belongs to a run that records or
+ * replays it. Everything that is patched asks here first, and is itself where the answer is no.
+ */
+import { isQuiet } from "../stage/quiet.js";
+import { activeCall } from "../stage/scopes.js";
+import type { CaptureSource, Conductor, EffectCall } from "../stage/seam.js";
+import type { StageCall } from "../stage/stage-call.js";
+
+/** The call that reads, and what conducts its run. */
+export interface Captured {
+  readonly call: StageCall;
+  readonly conductor: Conductor;
+}
+
+/** The captured call that the current code is part of. */
+export function captured(source: CaptureSource): Captured | undefined {
+  if (isQuiet()) return undefined;
+  const call = activeCall();
+  if (call === undefined) return undefined;
+  const { conductor, closed, captures } = call.run;
+  return conductor === undefined || closed || !captures.has(source) ? undefined : { call, conductor };
+}
+
+/** The next effect of that name in the call. */
+export function nextEffect(call: StageCall, name: string, madeUp?: () => unknown): EffectCall {
+  return { call, name, ordinal: call.nextEffect(name), madeUp };
+}
+
+/** Reads through `perform`: as an effect named `name` within a captured run, and as it is elsewhere. */
+export function read<T>(
+  source: CaptureSource,
+  name: string,
+  input: readonly unknown[],
+  perform: () => T,
+  madeUp: (call: StageCall) => T,
+): T {
+  const capture = captured(source);
+  if (capture === undefined) return perform();
+  const { call, conductor } = capture;
+  return conductor.effect(
+    nextEffect(call, name, () => madeUp(call)),
+    input,
+    perform,
+  ) as T;
+}
+
+/** Bytes from a call's own stream of chance: what a replay makes up where the record has none. */
+export function bytesOf(call: StageCall, length: number): Buffer {
+  return Buffer.from(Array.from({ length }, () => Math.floor(call.random() * 256)));
+}

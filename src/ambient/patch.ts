@@ -1,0 +1,37 @@
+/** Replaces properties of globals and modules, and puts them back. */
+
+/** Undoes a patch. */
+export type Undo = () => void;
+
+/** Puts what `make` makes of a property's value in its place. A property that is locked stays as it is. */
+export function patch<T extends object, K extends keyof T>(
+  target: T,
+  key: K,
+  make: (original: T[K]) => T[K],
+): Undo {
+  const descriptor = Object.getOwnPropertyDescriptor(target, key);
+  const original = target[key];
+  const value = make(original);
+  const enumerable = descriptor?.enumerable ?? false;
+  if (!Reflect.defineProperty(target, key, { value, writable: true, configurable: true, enumerable })) {
+    return () => undefined;
+  }
+  return () => {
+    // Whoever patched it since then calls on to ours, which is the original outside of runs.
+    if (target[key] !== value) return;
+    if (descriptor === undefined) delete target[key];
+    else Object.defineProperty(target, key, descriptor);
+  };
+}
+
+/** Gives a function that stands for another its name and length, and its other own properties. */
+export function resemble<F extends object>(substitute: F, original: object): F {
+  for (const key of Reflect.ownKeys(original)) {
+    if (key === "prototype") continue;
+    const descriptor = Object.getOwnPropertyDescriptor(original, key) as PropertyDescriptor;
+    if (Object.getOwnPropertyDescriptor(substitute, key)?.configurable !== false) {
+      Object.defineProperty(substitute, key, descriptor);
+    }
+  }
+  return substitute;
+}

@@ -1,0 +1,19 @@
+/**
+ * Whether the library, or something it tells of a run (a span processor, a listener), is at work. What
+ * is done there is no part of the program, and is not captured; it is synchronous, so a counter will do.
+ */
+let depth = 0;
+
+export function isQuiet(): boolean {
+  return depth > 0;
+}
+
+/** Calls `body`; nothing in it is captured. */
+export function quietly<T>(body: () => T): T {
+  depth += 1;
+  try {
+    return body();
+  } finally {
+    depth -= 1;
+  }
+}
