@@ -1,19 +1,33 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
-import { CAPTURE_SOURCES, captureAmbient } from "./ambient/ambient.js";
+import { captureAmbient } from "./ambient/ambient.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
-import { type Limits, resolveLimits } from "./capsule/limits.js";
+import { resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
 import { type ContractMode, createContract } from "./contract/contract.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
 import { Turns } from "./effects/turns.js";
 import { HindcastError } from "./errors.js";
+import {
+  MAXIMUM_SEED,
+  capturesOf,
+  modeOf,
+  mustBeHooks,
+  mustBeSeed,
+  mustBeSeedSource,
+  queueBytesOf,
+  rulesOf,
+  serviceOf,
+  storeOf,
+  versionOf,
+  type HindcastOptions,
+} from "./hindcast-options.js";
 import { createRunId, drawSeed } from "./ids.js";
 import { clearTimeoutOriginal, mathRandom, setTimeoutOriginal, wallClock } from "./originals.js";
 import { CapsuleQueue } from "./record/capsule-queue.js";
-import { FailureReport, type Failure, type Logger } from "./record/failure-report.js";
-import { keep, type KeepRule } from "./record/keep.js";
+import { FailureReport } from "./record/failure-report.js";
+import type { KeepRule } from "./record/keep.js";
 import { Recording, type RecordingOptions, type RunSummary } from "./record/recording.js";
 import { createRecordingConductor } from "./record/recording-conductor.js";
 import { createDecorator } from "./stage/decorator.js";
@@ -31,36 +45,10 @@ import type {
   VersionOptions,
 } from "./stage/stage-options.js";
 import { mustBeFunction, nameOf, wrapStage } from "./stage/wrap.js";
-import { memoryStore } from "./stores/memory-store.js";
 import type { Store } from "./stores/store.js";
 import { SEED_BAGGAGE } from "./telemetry/names.js";
 import { createSpanListener } from "./telemetry/spans.js";
 import { LIBRARY_VERSION } from "./version.js";
-
-export interface HindcastOptions {
-  /** The service's name, or its name and version. */
-  readonly service: string | { readonly name: string; readonly version: string };
-  /** Where capsules go. Default: `memoryStore()`, a ring of the newest 1,000. */
-  readonly store?: Store;
-  /** Which runs are kept: by any of these rules. Default: all. An empty list records nothing. */
-  readonly keep?: KeepRule | readonly KeepRule[];
-  /** What a contract violation does, where a stage does not say. Default `enforce`. */
-  readonly contracts?: ContractMode;
-  /** The seed of runs whose pipeline and caller give none. Default: drawn for each run. */
-  readonly seed?: number | (() => number);
-  /** What runs read from their platform without declaring it: all of it (the default), none, or by source. */
-  readonly capture?: boolean | Partial<Readonly<Record<CaptureSource, boolean>>>;
-  /** How much of a value and of a run is recorded. */
-  readonly limits?: Partial<Limits>;
-  /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
-  readonly classes?: readonly RecordableClass[];
-  /** Bytes that may wait for the store before runs are lost. Default 64 MiB. */
-  readonly queueBytes?: number;
-  /** Called when something of the library's, or given to it, fails; at most once for each kind of failure. */
-  readonly onError?: (failure: Failure) => void;
-  /** Told of the same failures; a pino logger fits. Default: process warnings. */
-  readonly logger?: Logger;
-}
 
 /** The run that the current code is part of. */
 export interface CurrentRun {
@@ -82,6 +70,8 @@ export interface HindcastStats {
     readonly ended: number;
     /** Ended, and kept by no rule. */
     readonly discarded: number;
+    /** Ended, and not exactly replayable: their capsules say why. */
+    readonly inexact: number;
   };
   readonly capsules: {
     /** On their way to the store. */
@@ -129,8 +119,6 @@ export interface Hindcast extends AsyncDisposable {
 }
 
 const DEFAULT_FLUSH_TIMEOUT = "30s";
-const DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024;
-const MAXIMUM_SEED = 0xffff_ffff;
 
 /** Makes an instance. Throws `invalid-options` for options that make no sense, and never again after that. */
 export function hindcast(options: HindcastOptions): Hindcast {
@@ -187,6 +175,7 @@ class Instance implements Hindcast, ReplayHost {
   #started = 0;
   #ended = 0;
   #discarded = 0;
+  #inexact = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: HindcastOptions) {
@@ -297,7 +286,12 @@ class Instance implements Hindcast, ReplayHost {
   stats(): HindcastStats {
     const { stored, storedBytes, lostToFullQueue, lostToCodec, lostToStore } = this.#queue.counters;
     return {
-      runs: { started: this.#started, ended: this.#ended, discarded: this.#discarded },
+      runs: {
+        started: this.#started,
+        ended: this.#ended,
+        discarded: this.#discarded,
+        inexact: this.#inexact,
+      },
       capsules: {
         waiting: this.#queue.waiting,
         stored,
@@ -323,6 +317,10 @@ class Instance implements Hindcast, ReplayHost {
   readonly #runEnded = (recording: Recording): void => {
     this.#ended += 1;
     const summary = recording.summary();
+    if (!summary.exact) this.#inexact += 1;
+    for (const { code, message } of recording.reasons) {
+      if (code === "uncontrolled") this.#failures.notice(message);
+    }
     const rule = this.#keep.find((candidate) => this.#keeps(candidate, summary));
     if (rule === undefined) this.#discarded += 1;
     else this.#queue.add(recording, summary, rule.name);
@@ -413,122 +411,4 @@ async function within(work: Promise<void>, limit: number): Promise<void> {
   });
   await Promise.race([work, timeout]);
   clearTimeoutOriginal(timer);
-}
-
-function serviceOf({ service }: HindcastOptions): { name: string; version: string | undefined } {
-  const { name, version } =
-    typeof service === "string" ? { name: service, version: undefined } : (service ?? {});
-  if (typeof name !== "string" || name === "") {
-    throw new HindcastError(
-      "invalid-options",
-      'hindcast({ service }) is missing: name the service, such as "loan-approval".',
-    );
-  }
-  if (version !== undefined && typeof version !== "string") {
-    throw new HindcastError("invalid-options", "hindcast({ service: { version } }): give a text.");
-  }
-  return { name, version };
-}
-
-function mustBeHooks({ onError, logger, classes }: HindcastOptions): void {
-  if (onError !== undefined && typeof onError !== "function") {
-    throw new HindcastError("invalid-options", "hindcast({ onError }): give a function.");
-  }
-  if (logger !== undefined && typeof logger?.warn !== "function") {
-    throw new HindcastError("invalid-options", "hindcast({ logger }): the logger has no warn().");
-  }
-  if (
-    classes !== undefined &&
-    !(Array.isArray(classes) && classes.every((one) => typeof one === "function"))
-  ) {
-    throw new HindcastError("invalid-options", "hindcast({ classes }): give a list of classes.");
-  }
-}
-
-function storeOf({ store }: HindcastOptions): Store {
-  const given = store ?? memoryStore();
-  for (const member of ["append", "get", "find", "close"] as const) {
-    if (typeof given[member] !== "function") {
-      throw new HindcastError("invalid-options", `hindcast({ store }): the store has no ${member}().`);
-    }
-  }
-  return given;
-}
-
-function rulesOf(options: HindcastOptions): readonly KeepRule[] {
-  const rules =
-    options.keep === undefined ? [keep.all()] : Array.isArray(options.keep) ? options.keep : [options.keep];
-  for (const rule of rules as readonly Partial<KeepRule>[]) {
-    if (typeof rule?.keeps !== "function" || typeof rule.name !== "string") {
-      throw new HindcastError(
-        "invalid-options",
-        "hindcast({ keep }): each rule is { name, keeps }, such as keep.errors().",
-      );
-    }
-  }
-  return [...(rules as readonly KeepRule[])];
-}
-
-function modeOf(mode: ContractMode | undefined, what: string): ContractMode | undefined {
-  if (mode !== undefined && mode !== "enforce" && mode !== "observe") {
-    throw new HindcastError(
-      "invalid-options",
-      `${what} is ${JSON.stringify(mode)}: give "enforce" or "observe".`,
-    );
-  }
-  return mode;
-}
-
-function capturesOf({ capture = true }: HindcastOptions): ReadonlySet<CaptureSource> {
-  if (typeof capture === "boolean") return new Set(capture ? CAPTURE_SOURCES : []);
-  for (const name of Object.keys(capture)) {
-    if (!CAPTURE_SOURCES.includes(name as CaptureSource)) {
-      throw new HindcastError(
-        "invalid-options",
-        `hindcast({ capture }) has no source "${name}"; the sources are ${CAPTURE_SOURCES.join(", ")}.`,
-      );
-    }
-  }
-  return new Set(CAPTURE_SOURCES.filter((source) => capture[source] ?? true));
-}
-
-function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {
-  if (!Number.isSafeInteger(queueBytes) || queueBytes < 1) {
-    throw new HindcastError(
-      "invalid-options",
-      `hindcast({ queueBytes: ${queueBytes} }): give a positive integer.`,
-    );
-  }
-  return queueBytes;
-}
-
-function mustBeSeedSource(seed: unknown, what: string): void {
-  if (seed !== undefined && typeof seed !== "function") mustBeSeed(seed as number, what);
-}
-
-function mustBeSeed(seed: number, what: string): number {
-  if (!Number.isInteger(seed) || seed < 0 || seed > MAXIMUM_SEED) {
-    throw new HindcastError(
-      "invalid-options",
-      `${what} is ${String(seed)}: give an integer from 0 to ${MAXIMUM_SEED}.`,
-    );
-  }
-  return seed;
-}
-
-function versionOf(
-  source: VersionSource | undefined,
-  required: boolean,
-  stage: string,
-  which: "data" | "model",
-): VersionSource | undefined {
-  if (source === undefined && !required) return undefined;
-  if (typeof source === "function") return source;
-  if (typeof source?.name !== "string" || typeof source.version !== "string") {
-    throw new HindcastError(
-      "invalid-options",
-      `Stage "${stage}" needs ${which}: { name, version }, both text, or a function of its input that returns them.`,
-    );
-  }
-  return source;
 }

@@ -16,10 +16,10 @@ export {
   type CurrentRun,
   type FlushOptions,
   type Hindcast,
-  type HindcastOptions,
   type HindcastStats,
   hindcast,
 } from "./hindcast.js";
+export type { HindcastOptions } from "./hindcast-options.js";
 export type { Failure, Logger } from "./record/failure-report.js";
 export { type KeepRule, keep } from "./record/keep.js";
 export type { RunSummary } from "./record/recording.js";

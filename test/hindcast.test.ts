@@ -74,7 +74,7 @@ describe("what it makes", () => {
   test("counters that begin at nothing, and count what happens", async () => {
     const hc = hindcast({ service: "s", keep: keep.errors(), onError: () => undefined });
     expect(hc.stats()).toEqual({
-      runs: { started: 0, ended: 0, discarded: 0 },
+      runs: { started: 0, ended: 0, discarded: 0, inexact: 0 },
       capsules: {
         waiting: 0,
         stored: 0,
@@ -97,7 +97,7 @@ describe("what it makes", () => {
     flow(false);
     expect(() => flow(true)).toThrow("failed");
     expect(hc.stats()).toMatchObject({
-      runs: { started: 2, ended: 2, discarded: 1 },
+      runs: { started: 2, ended: 2, discarded: 1, inexact: 0 },
       capsules: { waiting: 1 },
     });
     const [stored] = await storedBy(hc);

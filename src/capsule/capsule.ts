@@ -115,8 +115,11 @@ export interface ViolationRecord {
 
 /** Why a replay of the capsule may not be exact. */
 export interface ReplayabilityReason {
-  /** `lost`: something the program needs is a marker; `class`: it would come back without its class. */
-  readonly code: "lost" | "class";
+  /**
+   * `lost`: something the program needs is a marker; `class`: it would come back without its class;
+   * `uncontrolled`: something that is neither captured nor declared woke the program.
+   */
+  readonly code: "lost" | "class" | "uncontrolled";
   /** The stage or effect. */
   readonly name: string;
   readonly message: string;

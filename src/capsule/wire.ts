@@ -14,7 +14,7 @@ export const KINDS: readonly CallKind[] = [
   "tool",
   "agent",
 ];
-export const REASONS = ["lost", "class"] as const;
+export const REASONS = ["lost", "class", "uncontrolled"] as const;
 export const FLAG_ASYNCHRONOUS = 1;
 export const FLAG_DELIVERED = 2;
 export const FLAG_UNPROMPTED = 4;

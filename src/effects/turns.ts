@@ -10,18 +10,40 @@
  * A turn is an immediate, and its closing is the immediate scheduled right behind it: Node runs both
  * in one phase, in this order, with nothing but microtasks between them.
  */
+import { performance } from "node:perf_hooks";
 import { setImmediateOriginal } from "../originals.js";
+
+interface LoopPosition {
+  readonly loopCount: number;
+  readonly events: number;
+}
+
+/** Rounds of the event loop, and events it has taken; asking costs about a tenth of a microsecond. */
+function loopPosition(): LoopPosition {
+  return performance.nodeTiming.uvMetricsInfo;
+}
 
 export class Turns {
   readonly #waiting: (() => void)[] = [];
   #armed = false;
   #open = true;
+  /** Where the event loop stood when the run began; undefined once its first macrotask is certainly over. */
+  #beginning: LoopPosition | undefined = loopPosition();
 
   constructor() {
     setImmediateOriginal(this.#close);
   }
 
   get open(): boolean {
+    // The first macrotask is not of this class's making, and no immediate comes right behind it: between
+    // the two the loop may have gone round, or have taken an event from outside.
+    if (this.#beginning !== undefined && this.#open) {
+      const { loopCount, events } = loopPosition();
+      if (loopCount !== this.#beginning.loopCount || events !== this.#beginning.events) {
+        this.#open = false;
+        this.#beginning = undefined;
+      }
+    }
     return this.#open;
   }
 
@@ -39,12 +61,14 @@ export class Turns {
 
   readonly #turn = (): void => {
     this.#open = true;
+    this.#beginning = undefined;
     this.#armed = false;
     this.#waiting.shift()?.();
   };
 
   readonly #close = (): void => {
     this.#open = false;
+    this.#beginning = undefined;
     if (!this.#armed && this.#waiting.length > 0) this.#arm();
   };
 }

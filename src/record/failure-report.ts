@@ -25,6 +25,9 @@ const CONSEQUENCES: Readonly<Record<FailureSource, string>> = {
   logger: "onError or the logger threw.",
 };
 
+/** A service has so many places that are worth a warning; after that it is a flood. */
+const MAXIMUM_NOTICES = 100;
+
 export class FailureReport {
   readonly #onError: ((failure: Failure) => void) | undefined;
   readonly #logger: Logger | undefined;
@@ -38,6 +41,8 @@ export class FailureReport {
     seed: 0,
     logger: 0,
   };
+
+  readonly #noticed = new Set<string>();
 
   constructor(onError: ((failure: Failure) => void) | undefined, logger: Logger | undefined) {
     this.#onError = onError;
@@ -57,6 +62,15 @@ export class FailureReport {
     else if (this.#onError === undefined) {
       this.#tell(() => process.emitWarning(message, { detail: describe(error) }));
     }
+  }
+
+  /** Warns, once for each message, of something that is no failure but that somebody should know before 03:00. */
+  notice(message: string): void {
+    if (this.#noticed.has(message) || this.#noticed.size >= MAXIMUM_NOTICES) return;
+    this.#noticed.add(message);
+    const text = `hindcast: a run cannot be replayed exactly. ${message}`;
+    if (this.#logger !== undefined) this.#tell(() => this.#logger?.warn({}, text));
+    else this.#tell(() => process.emitWarning(text));
   }
 
   #tell(listener: () => unknown): void {

@@ -22,6 +22,7 @@ import type { Limits } from "../capsule/limits.js";
 import { Marker } from "../capsule/marker.js";
 import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
+import { callSite } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
@@ -133,6 +134,7 @@ export class Recording implements RunListener {
     if (call.parent === undefined) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
     }
+    if (!this.#prompting.open) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
     this.#calls[call.index] = {
       stage: this.#stageIndex(call),
       parent: call.parent?.index ?? -1,
@@ -163,6 +165,11 @@ export class Recording implements RunListener {
       this.#judge(entry.outcome.value, call.definition.name, "The output of");
     }
     entry.delivered = delivered;
+    // An inference may well be native, and its end is in the order; anything else has read something.
+    const unprompted = call.parent === undefined ? !this.#prompting.open : delivered;
+    if (unprompted && call.definition.kind !== "infer") {
+      this.#wokenBy(call, `Stage "${call.definition.name}" ended`, undefined);
+    }
     entry.asynchronous = call.asynchronous;
     this.#enter("call-end", call.index);
   }
@@ -181,6 +188,7 @@ export class Recording implements RunListener {
   effectStarted(effect: EffectCall, input: readonly unknown[]): number {
     if (this.#closed || this.#isFull(effect.name)) return -1;
     const index = this.#effects.length;
+    if (!this.#prompting.open) this.#wokenBy(effect.call, `Effect "${effect.name}" began`, callSite());
     this.#effects.push({
       name: effect.name,
       call: effect.call.index,
@@ -238,6 +246,11 @@ export class Recording implements RunListener {
       exact: this.#reasons.length === 0,
       traceId: run.trace?.traceId,
     };
+  }
+
+  /** What a replay could not give the program as it was. */
+  get reasons(): readonly ReplayabilityReason[] {
+    return this.#reasons;
   }
 
   /** All that is known of the run, for `sealRecording`. */
@@ -298,6 +311,16 @@ export class Recording implements RunListener {
         ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class${remedy}.`
         : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}).`;
     this.#reasons.push({ code: loss.kind, name, message });
+  }
+
+  /** Something that is not in the record set off what has just happened. */
+  #wokenBy(call: ObservedCall, what: string, site: string | undefined): void {
+    const { name } = call.definition;
+    if (this.#reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name)) return;
+    if (this.#reasons.length >= MAXIMUM_REASONS) return;
+    const place = site === undefined ? "" : ` at ${site}`;
+    const message = `${what}${place} because of something that is neither captured nor declared: declare it with hc.effect().`;
+    this.#reasons.push({ code: "uncontrolled", name, message });
   }
 
   /** Whether as many calls and effects have been entered as the limits allow; what begins after that is lost. */

@@ -73,7 +73,8 @@ export function firstDivergence(
     const why = replaced
       ? "It was stood in for, as the replay's options say."
       : because(cause, recorded, replayed);
-    return { ...point, cause, message: `${what(point)} ${why}` };
+    const { within: _within, ...divergence } = point;
+    return { ...divergence, cause, message: `${what(point)} ${why}` };
   }
   return undefined;
 }
@@ -83,11 +84,14 @@ export function sameOutcome(recorded: Capsule, replayed: Capsule): boolean {
   const [was, is] = [rootCall(recorded).outcome, rootCall(replayed).outcome];
   if (was.status === "pending" || is.status === "pending") return was.status === is.status;
   const none = new Map<string, Substitute>();
-  const about: About = { stage: "", call: "", effect: undefined, point: "output" };
+  const about: About = { stage: "", within: [], call: "", effect: undefined, point: "output" };
   return compareOutcomes(new Side(recorded, none), new Side(replayed, none), was, is, about) === undefined;
 }
 
-type Point = Omit<Divergence, "cause" | "message">;
+interface Point extends Omit<Divergence, "cause" | "message"> {
+  /** The names of the stage and of those it is part of. */
+  readonly within: readonly string[];
+}
 
 /** One of the two runs, without what happened inside stages that were replaced. */
 class Side {
@@ -122,6 +126,14 @@ class Side {
   /** The call in which the event happened, or which it is about. */
   callOf(event: CapsuleEvent): number {
     return event.kind.startsWith("call") ? event.index : this.effect(event).call;
+  }
+
+  within(call: number): string[] {
+    const names: string[] = [];
+    for (let index = call; index >= 0; index = (this.capsule.calls[index] as CallRecord).parent) {
+      names.push(stageOf(this.capsule, index).name);
+    }
+    return names;
   }
 
   path(call: number): string {
@@ -168,6 +180,7 @@ function comparePoint(recorded: Side, replayed: Side, position: number): Point |
     const call = side.callOf(event);
     return {
       stage: stageOf(side.capsule, call).name,
+      within: side.within(call),
       call: side.path(call),
       effect: event.kind.startsWith("effect") ? side.effect(event).name : undefined,
       point: "order",
@@ -177,7 +190,11 @@ function comparePoint(recorded: Side, replayed: Side, position: number): Point |
     };
   }
   const call = recorded.callOf(expected);
-  const about = { stage: stageOf(recorded.capsule, call).name, call: recorded.path(call) };
+  const about = {
+    stage: stageOf(recorded.capsule, call).name,
+    within: recorded.within(call),
+    call: recorded.path(call),
+  };
   switch (expected.kind) {
     case "call-start":
       return compareInputs(recorded, replayed, recorded.call(expected), replayed.call(actual), {
@@ -216,7 +233,7 @@ function comparePoint(recorded: Side, replayed: Side, position: number): Point |
   }
 }
 
-type About = Pick<Point, "stage" | "call" | "effect" | "point">;
+type About = Pick<Point, "stage" | "within" | "call" | "effect" | "point">;
 type Inputs = Pick<CallRecord, "input">;
 
 function compareInputs(
@@ -287,9 +304,15 @@ function causeOf(recorded: Side, replayed: Side, point: Point, replaced: boolean
     if (!sameVersion(was.model, is.model)) return "model";
     if (!sameVersion(was.data, is.data)) return "data";
   }
-  if (!recorded.capsule.replayable.exact) return "uncontrolled";
+  if (isExcused(recorded.capsule, point.within)) return "uncontrolled";
   const { environment } = recorded.capsule;
   return compareEnvironments(environment, replayed.capsule.environment).length > 0 ? "environment" : "code";
+}
+
+/** Whether the capsule said beforehand that this could not be replayed exactly. */
+function isExcused({ replayable }: Capsule, within: readonly string[]): boolean {
+  // What woke a stage shows in that stage, or in one that it is part of; what is missing may show anywhere.
+  return replayable.reasons.some(({ code, name }) => code !== "uncontrolled" || within.includes(name));
 }
 
 function sameContracts(was: StageRecord, is: StageRecord): boolean {

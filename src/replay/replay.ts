@@ -8,13 +8,13 @@ import { HindcastError } from "../errors.js";
 import { type ReplayHost, replayHostOf } from "../hindcast.js";
 import { createRunId } from "../ids.js";
 import { Recording } from "../record/recording.js";
-import { sealRecording } from "../record/seal-recording.js";
 import { Run } from "../stage/run.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
 import type { StoredCapsule } from "../stores/store.js";
 import { declaredChanges } from "./changes.js";
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
+import { sealNow } from "./record-run.js";
 import { RecordedRun } from "./recorded-run.js";
 import { ReplayingConductor, type Substitute } from "./replaying-conductor.js";
 
@@ -149,7 +149,7 @@ export async function replay<F extends AnyFunction>(
     release();
   }
 
-  const replayed = { ...seal(recording), id: createRunId() };
+  const replayed = { ...sealNow(recording, "replay"), id: createRunId() };
   const result: Replayed<unknown> = {
     outcome,
     recorded: outcomeOf(capsule, host.classes),
@@ -209,14 +209,6 @@ async function execute(
     return { status: "ok", value: await callInRun(run, undefined, definition, body, self, input) };
   } catch (error) {
     return { status: "error", error };
-  }
-}
-
-function seal(recording: Recording): Capsule {
-  const steps = sealRecording(recording, "replay");
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
   }
 }
 

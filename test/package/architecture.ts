@@ -16,12 +16,12 @@ const layers: readonly { folders: readonly string[]; siblings?: "may import one 
   { folders: ["stores"] },
   { folders: ["contract", "stage", "effects", "ambient"], siblings: "may import one another" },
   { folders: ["record", "telemetry"] },
-  { folders: ["hindcast.ts + index.ts"] }, // composition
+  { folders: ["hindcast*.ts + index.ts"] }, // composition
   { folders: ["replay"] },
   { folders: ["testing", "vitest"] },
 ];
 
-const compositionFiles = new Set(["hindcast.ts", "index.ts"]);
+const compositionFiles = new Set(["hindcast.ts", "hindcast-options.ts", "index.ts"]);
 
 /** The part of the OpenTelemetry API that carries context. All the rest concerns spans, and is telemetry's. */
 const contextNames = new Set(["context", "createContextKey", "ROOT_CONTEXT", "propagation", "Context"]);
@@ -97,7 +97,7 @@ function parse(file: string, source: string): ParsedFile {
 
 /** `stage/wrap.ts` -> `stage`; files directly in src are helpers or composition. */
 function folderOf(file: string): string {
-  if (compositionFiles.has(file)) return "hindcast.ts + index.ts";
+  if (compositionFiles.has(file)) return "hindcast*.ts + index.ts";
   return file.includes("/") ? file.slice(0, file.indexOf("/")) : ".";
 }
 

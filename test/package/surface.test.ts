@@ -90,8 +90,8 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     ],
   },
   "hindcast/testing": {
-    values: ["testStore"],
-    types: ["StoreCase", "StoreTestOptions"],
+    values: ["checkDeterminism", "testStore"],
+    types: ["DeterminismReport", "StoreCase", "StoreTestOptions"],
   },
   "hindcast/vitest": {
     values: [],

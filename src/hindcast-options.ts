@@ -1,0 +1,158 @@
+/** What `hindcast()` is given, and what becomes of it: each function gives an option's value, or says what is wrong with it. */
+import { CAPTURE_SOURCES } from "./ambient/ambient.js";
+import type { RecordableClass } from "./capsule/decode-value.js";
+import type { Limits } from "./capsule/limits.js";
+import type { ContractMode } from "./contract/contract.js";
+import { HindcastError } from "./errors.js";
+import type { Failure, Logger } from "./record/failure-report.js";
+import { keep, type KeepRule } from "./record/keep.js";
+import type { VersionSource } from "./stage/definition.js";
+import type { CaptureSource } from "./stage/seam.js";
+import { memoryStore } from "./stores/memory-store.js";
+import type { Store } from "./stores/store.js";
+
+export interface HindcastOptions {
+  /** The service's name, or its name and version. */
+  readonly service: string | { readonly name: string; readonly version: string };
+  /** Where capsules go. Default: `memoryStore()`, a ring of the newest 1,000. */
+  readonly store?: Store;
+  /** Which runs are kept: by any of these rules. Default: all. An empty list records nothing. */
+  readonly keep?: KeepRule | readonly KeepRule[];
+  /** What a contract violation does, where a stage does not say. Default `enforce`. */
+  readonly contracts?: ContractMode;
+  /** The seed of runs whose pipeline and caller give none. Default: drawn for each run. */
+  readonly seed?: number | (() => number);
+  /** What runs read from their platform without declaring it: all of it (the default), none, or by source. */
+  readonly capture?: boolean | Partial<Readonly<Record<CaptureSource, boolean>>>;
+  /** How much of a value and of a run is recorded. */
+  readonly limits?: Partial<Limits>;
+  /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
+  readonly classes?: readonly RecordableClass[];
+  /** Bytes that may wait for the store before runs are lost. Default 64 MiB. */
+  readonly queueBytes?: number;
+  /** Called when something of the library's, or given to it, fails; at most once for each kind of failure. */
+  readonly onError?: (failure: Failure) => void;
+  /** Told of the same failures; a pino logger fits. Default: process warnings. */
+  readonly logger?: Logger;
+}
+
+const DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024;
+export const MAXIMUM_SEED = 0xffff_ffff;
+
+export function serviceOf({ service }: HindcastOptions): { name: string; version: string | undefined } {
+  const { name, version } =
+    typeof service === "string" ? { name: service, version: undefined } : (service ?? {});
+  if (typeof name !== "string" || name === "") {
+    throw new HindcastError(
+      "invalid-options",
+      'hindcast({ service }) is missing: name the service, such as "loan-approval".',
+    );
+  }
+  if (version !== undefined && typeof version !== "string") {
+    throw new HindcastError("invalid-options", "hindcast({ service: { version } }): give a text.");
+  }
+  return { name, version };
+}
+
+export function mustBeHooks({ onError, logger, classes }: HindcastOptions): void {
+  if (onError !== undefined && typeof onError !== "function") {
+    throw new HindcastError("invalid-options", "hindcast({ onError }): give a function.");
+  }
+  if (logger !== undefined && typeof logger?.warn !== "function") {
+    throw new HindcastError("invalid-options", "hindcast({ logger }): the logger has no warn().");
+  }
+  if (
+    classes !== undefined &&
+    !(Array.isArray(classes) && classes.every((one) => typeof one === "function"))
+  ) {
+    throw new HindcastError("invalid-options", "hindcast({ classes }): give a list of classes.");
+  }
+}
+
+export function storeOf({ store }: HindcastOptions): Store {
+  const given = store ?? memoryStore();
+  for (const member of ["append", "get", "find", "close"] as const) {
+    if (typeof given[member] !== "function") {
+      throw new HindcastError("invalid-options", `hindcast({ store }): the store has no ${member}().`);
+    }
+  }
+  return given;
+}
+
+export function rulesOf(options: HindcastOptions): readonly KeepRule[] {
+  const rules =
+    options.keep === undefined ? [keep.all()] : Array.isArray(options.keep) ? options.keep : [options.keep];
+  for (const rule of rules as readonly Partial<KeepRule>[]) {
+    if (typeof rule?.keeps !== "function" || typeof rule.name !== "string") {
+      throw new HindcastError(
+        "invalid-options",
+        "hindcast({ keep }): each rule is { name, keeps }, such as keep.errors().",
+      );
+    }
+  }
+  return [...(rules as readonly KeepRule[])];
+}
+
+export function modeOf(mode: ContractMode | undefined, what: string): ContractMode | undefined {
+  if (mode !== undefined && mode !== "enforce" && mode !== "observe") {
+    throw new HindcastError(
+      "invalid-options",
+      `${what} is ${JSON.stringify(mode)}: give "enforce" or "observe".`,
+    );
+  }
+  return mode;
+}
+
+export function capturesOf({ capture = true }: HindcastOptions): ReadonlySet<CaptureSource> {
+  if (typeof capture === "boolean") return new Set(capture ? CAPTURE_SOURCES : []);
+  for (const name of Object.keys(capture)) {
+    if (!CAPTURE_SOURCES.includes(name as CaptureSource)) {
+      throw new HindcastError(
+        "invalid-options",
+        `hindcast({ capture }) has no source "${name}"; the sources are ${CAPTURE_SOURCES.join(", ")}.`,
+      );
+    }
+  }
+  return new Set(CAPTURE_SOURCES.filter((source) => capture[source] ?? true));
+}
+
+export function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {
+  if (!Number.isSafeInteger(queueBytes) || queueBytes < 1) {
+    throw new HindcastError(
+      "invalid-options",
+      `hindcast({ queueBytes: ${queueBytes} }): give a positive integer.`,
+    );
+  }
+  return queueBytes;
+}
+
+export function mustBeSeedSource(seed: unknown, what: string): void {
+  if (seed !== undefined && typeof seed !== "function") mustBeSeed(seed as number, what);
+}
+
+export function mustBeSeed(seed: number, what: string): number {
+  if (!Number.isInteger(seed) || seed < 0 || seed > MAXIMUM_SEED) {
+    throw new HindcastError(
+      "invalid-options",
+      `${what} is ${String(seed)}: give an integer from 0 to ${MAXIMUM_SEED}.`,
+    );
+  }
+  return seed;
+}
+
+export function versionOf(
+  source: VersionSource | undefined,
+  required: boolean,
+  stage: string,
+  which: "data" | "model",
+): VersionSource | undefined {
+  if (source === undefined && !required) return undefined;
+  if (typeof source === "function") return source;
+  if (typeof source?.name !== "string" || typeof source.version !== "string") {
+    throw new HindcastError(
+      "invalid-options",
+      `Stage "${stage}" needs ${which}: { name, version }, both text, or a function of its input that returns them.`,
+    );
+  }
+  return source;
+}
