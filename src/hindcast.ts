@@ -213,6 +213,16 @@ class Instance implements Hindcast, ReplayHost {
   }
 
   open(root: Definition, input: readonly unknown[]): Run | undefined {
+    try {
+      return this.#open(root, input);
+    } catch (error) {
+      // A run that cannot be recorded is one that nobody listens to.
+      this.#report("listener", error);
+      return undefined;
+    }
+  }
+
+  #open(root: Definition, input: readonly unknown[]): Run | undefined {
     const recorded = this.#keep.length > 0 && this.#closing === undefined;
     const spans = this.#spanListener();
     if (!recorded && spans === undefined) return undefined;

@@ -20,8 +20,12 @@ interface LoopPosition {
 
 /** Rounds of the event loop, and events it has taken; asking costs about a tenth of a microsecond. */
 function loopPosition(): LoopPosition {
-  return performance.nodeTiming.uvMetricsInfo;
+  // Typed as always there, and missing in runtimes that only resemble Node.
+  const timing = performance.nodeTiming as { readonly uvMetricsInfo?: LoopPosition } | undefined;
+  return timing?.uvMetricsInfo ?? UNKNOWN_POSITION;
 }
+
+const UNKNOWN_POSITION: LoopPosition = { loopCount: 0, events: 0 };
 
 export class Turns {
   readonly #waiting: (() => void)[] = [];
