@@ -9,9 +9,9 @@
  * 3. A write that fails is taken back: the segment ends where it ended before.
  * 4. A torn or damaged record costs itself alone; what follows it is found again.
  */
-import { existsSync, mkdirSync, statSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { close, existsSync, fdatasync, fstat, ftruncate, mkdirSync, open, statSync, write } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { HindcastError, isHindcastError } from "../errors.js";
 import type { DamagedSegment } from "./segment.js";
 import { createSegmentName } from "./segment-name.js";
@@ -29,6 +29,16 @@ export interface FileStoreOptions {
   /** Called for each stretch that could not be read. Default: a process warning, but for the ends of segments. */
   readonly onDamage?: (damage: DamagedSegment) => void;
 }
+
+// By descriptor: a FileHandle is closed, with a warning, when nobody holds the store any more.
+const [openFile, statFile, truncateFile, syncFile, writeFile, closeFile] = [
+  promisify<string, string, number>(open),
+  promisify(fstat),
+  promisify(ftruncate),
+  promisify(fdatasync),
+  promisify(write),
+  promisify(close),
+] as const;
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_MAXIMUM_BYTES = 1024 * 1024 * 1024;
@@ -52,33 +62,37 @@ export function fileStore(options: FileStoreOptions): Store {
   }
   makeDirectory(dir);
 
-  let segment: { readonly file: string; readonly handle: FileHandle; size: number } | undefined;
+  let segment: { readonly file: string; readonly descriptor: number; size: number } | undefined;
   let closed = false;
   // Appends go one after the other, whoever calls.
   let last: Promise<void> = Promise.resolve();
 
-  const write = async (capsules: readonly StoredCapsule[]): Promise<void> => {
+  const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
     if (capsules.length === 0) return;
     const isFull = segment !== undefined && segment.size >= Math.min(segmentBytes, maximumBytes);
     // Another process may have deleted it to make room.
-    if (segment !== undefined && (isFull || (await segment.handle.stat()).nlink === 0)) {
-      await segment.handle.close();
+    if (segment !== undefined && (isFull || (await statFile(segment.descriptor)).nlink === 0)) {
+      await closeFile(segment.descriptor);
       segment = undefined;
     }
     if (segment === undefined) {
       const { deleteOldest, segmentNames } = await import("./segments.js");
       await deleteOldest(dir, maximumBytes);
       const file = join(dir, createSegmentName((await segmentNames(dir)).at(-1)));
-      segment = { file, handle: await open(file, "wx"), size: 0 };
+      segment = { file, descriptor: await openFile(file, "wx"), size: 0 };
     }
-    const { handle, size } = segment;
+    const { descriptor, size } = segment;
     const { encodeRecords } = await import("./segment.js");
     const records = encodeRecords(capsules, size);
     try {
-      await writeAll(handle, records, size);
-      if (fsync) await handle.datasync();
+      await writeAll(descriptor, records, size);
+      if (fsync) await syncFile(descriptor);
     } catch (error) {
-      await handle.truncate(size);
+      // Where it cannot be taken back either, the torn end is the last of this segment.
+      await truncateFile(descriptor, size).catch(() => {
+        segment = undefined;
+        return closeFile(descriptor);
+      });
       throw error;
     }
     segment.size += records.length;
@@ -87,7 +101,7 @@ export function fileStore(options: FileStoreOptions): Store {
   return {
     append(capsules) {
       if (closed) return Promise.reject(storeClosed());
-      const appended = last.then(() => write(capsules)).catch(failed(dir));
+      const appended = last.then(() => appendNow(capsules)).catch(failed(dir));
       last = appended.catch(() => undefined); // its caller hears of a failure; the next append is none the worse
       return appended;
     },
@@ -108,9 +122,9 @@ export function fileStore(options: FileStoreOptions): Store {
     async close() {
       closed = true;
       await last;
-      const handle = segment?.handle;
+      const descriptor = segment?.descriptor;
       segment = undefined;
-      await handle?.close();
+      if (descriptor !== undefined) await closeFile(descriptor);
     },
   };
 }
@@ -159,10 +173,10 @@ function unreadable(dir: string): (cause: unknown) => never {
   };
 }
 
-async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+async function writeAll(descriptor: number, bytes: Buffer, position: number): Promise<void> {
   let written = 0;
   while (written < bytes.length) {
-    const result = await handle.write(bytes, written, bytes.length - written, position + written);
+    const result = await writeFile(descriptor, bytes, written, bytes.length - written, position + written);
     written += result.bytesWritten;
   }
 }
