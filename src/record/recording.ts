@@ -19,7 +19,7 @@ import {
   type ViolationRecord,
 } from "../capsule/capsule.js";
 import type { Limits } from "../capsule/limits.js";
-import { Marker } from "../capsule/marker.js";
+import { Marker, type MarkerReason } from "../capsule/marker.js";
 import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
 import { callSite } from "./call-site.js";
@@ -96,6 +96,17 @@ export interface RecordingContents {
 
 /** What an entry costs besides its values. */
 const ENTRY_BYTES = 64;
+/** What to do where something is missing. */
+const REMEDIES: Readonly<Record<MarkerReason, string>> = {
+  depth: "raise limits.depth",
+  entries: "raise limits.entries",
+  bytes: "raise limits.valueBytes",
+  capsule: "raise limits.capsuleBytes",
+  function: "pass plain data in its place",
+  symbol: "pass plain data in its place",
+  unsupported: "pass plain data in its place",
+  unreadable: "pass plain data in its place",
+};
 const MAXIMUM_REASONS = 16;
 const STACK_UNITS = 4096;
 const PENDING: OutcomeSnapshot = { status: "pending" };
@@ -309,7 +320,7 @@ export class Recording implements RunListener {
     const message =
       loss.kind === "class"
         ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class${remedy}.`
-        : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}).`;
+        : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}): ${REMEDIES[loss.marker.reason]}.`;
     this.#reasons.push({ code: loss.kind, name, message });
   }
 
