@@ -154,6 +154,9 @@ export function replayHostOf(host: Host): ReplayHost {
 
 class Instance implements Hindcast, ReplayHost {
   readonly store: Store;
+  readonly recordingOptions: RecordingOptions;
+  readonly classes: ReadonlyMap<string, RecordableClass>;
+  readonly captures: ReadonlySet<CaptureSource>;
   readonly ingest = this.#factory("ingest") as Hindcast["ingest"];
   readonly feature = this.#factory("feature") as Hindcast["feature"];
   readonly infer = this.#factory("infer") as Hindcast["infer"];
@@ -168,9 +171,6 @@ class Instance implements Hindcast, ReplayHost {
   readonly #seed: HindcastOptions["seed"];
   readonly #failures: FailureReport;
   readonly #queue: CapsuleQueue;
-  readonly #recording: RecordingOptions;
-  readonly #classes: ReadonlyMap<string, RecordableClass>;
-  readonly captures: ReadonlySet<CaptureSource>;
   readonly #releaseAmbient: () => void;
   #started = 0;
   #ended = 0;
@@ -191,25 +191,18 @@ class Instance implements Hindcast, ReplayHost {
     mustBeSeedSource(options.seed, "hindcast({ seed })");
     this.#failures = new FailureReport(options.onError, options.logger);
     this.#queue = new CapsuleQueue(this.store, queueBytesOf(options), this.#report);
-    this.#classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
+    this.classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
     this.captures = capturesOf(options);
-    this.#recording = {
+    this.recordingOptions = {
       service,
       writer: `hindcast ${LIBRARY_VERSION}`,
       limits: resolveLimits(options.limits),
-      classes: new Set(this.#classes.keys()),
+      classes: new Set(this.classes.keys()),
       ended: this.#runEnded,
     };
     // Last of all: an instance that could not be made leaves nothing patched.
-    this.#releaseAmbient = captureAmbient(this.captures);
-  }
-
-  get recordingOptions(): RecordingOptions {
-    return this.#recording;
-  }
-
-  get classes(): ReadonlyMap<string, RecordableClass> {
-    return this.#classes;
+    // One that keeps nothing records nothing, and has no use for patches.
+    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? this.captures : []);
   }
 
   open(root: Definition, input: readonly unknown[]): Run | undefined {
@@ -231,7 +224,7 @@ class Instance implements Hindcast, ReplayHost {
     // Spans come first: the recording then finds the trace that the run belongs to.
     if (spans !== undefined) listeners.push(spans);
     const turns = recorded ? new Turns() : undefined;
-    const recording = turns && new Recording(this.#recording, turns);
+    const recording = turns && new Recording(this.recordingOptions, turns);
     listeners.push(recording ?? this.#counter);
     const startedAt = wallClock();
     return new Run({

@@ -41,6 +41,16 @@ export function activeCallOf(owner: object): StageCall | undefined {
   return call;
 }
 
+/**
+ * What a new call is made in, of whichever instance. Calls whose run is over are passed by: a pipeline that starts itself
+ * again from a timer would otherwise hold on to every run before it.
+ */
+export function outerCall(): StageCall | undefined {
+  let call = activeCall();
+  while (call?.run.closed === true) call = call.outer;
+  return call;
+}
+
 /** Whether the current code is part of an effect. */
 export function isSuspended(): boolean {
   return activeContext().getValue(KEY) === SUSPENDED;

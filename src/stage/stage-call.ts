@@ -9,7 +9,7 @@ export class StageCall implements ObservedCall {
   readonly run: Run;
   readonly definition: Definition;
   readonly parent: StageCall | undefined;
-  /** Of a root: the call of another instance that it was called in. */
+  /** The call it was made in, of whichever instance; its parent, unless a run of another one is in between. */
   readonly outer: StageCall | undefined;
   readonly index: number;
   readonly ordinal: number;

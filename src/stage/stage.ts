@@ -14,7 +14,7 @@ import type { Definition, Outcome } from "./definition.js";
 import type { Host } from "./host.js";
 import type { Replacement } from "./seam.js";
 import type { Run } from "./run.js";
-import { activeCall, activeCallOf, activeContext, isSuspended, runIn, withCall } from "./scopes.js";
+import { activeCallOf, activeContext, isSuspended, outerCall, runIn, withCall } from "./scopes.js";
 import { StageCall } from "./stage-call.js";
 
 export type AnyFunction = (...input: never[]) => unknown;
@@ -48,7 +48,7 @@ export function callInRun(
   self: unknown,
   input: readonly unknown[],
 ): unknown {
-  const call = new StageCall(run, definition, parent, activeCall(), input);
+  const call = new StageCall(run, definition, parent, outerCall(), input);
   const context = withCall(run.begin(call, input, activeContext()), call);
   let result: unknown;
   try {

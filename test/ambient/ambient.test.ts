@@ -6,16 +6,20 @@ import { hindcast } from "hindcast";
 import { explain, readCapsule, replay } from "hindcast/replay";
 import { afterEach, describe, expect, test } from "vitest";
 
-const platform = {
-  random: Math.random,
-  Date: globalThis.Date,
-  now: Object.getPrototypeOf(performance).now as unknown,
-  hrtime: process.hrtime,
-  uuid: crypto.randomUUID,
-  setTimeout: globalThis.setTimeout,
-  clearTimeout: globalThis.clearTimeout,
-  abort: Reflect.get(AbortSignal, "timeout") as unknown,
-};
+function currentPlatform() {
+  return {
+    random: Math.random,
+    Date: globalThis.Date,
+    now: Object.getPrototypeOf(performance).now as unknown,
+    hrtime: process.hrtime,
+    uuid: crypto.randomUUID,
+    setTimeout: globalThis.setTimeout,
+    clearTimeout: globalThis.clearTimeout,
+    abort: Reflect.get(AbortSignal, "timeout") as unknown,
+  };
+}
+
+const platform = currentPlatform();
 const closing: (() => Promise<void>)[] = [];
 
 function instance(options: Partial<Parameters<typeof hindcast>[0]> = {}) {
@@ -175,16 +179,7 @@ describe("G1: the platform is as it was", () => {
     await first.close();
     expect(Math.random).not.toBe(platform.random);
     await second.close();
-    expect({
-      random: Math.random,
-      Date: globalThis.Date,
-      now: Object.getPrototypeOf(performance).now as unknown,
-      hrtime: process.hrtime,
-      uuid: crypto.randomUUID,
-      setTimeout: globalThis.setTimeout,
-      clearTimeout: globalThis.clearTimeout,
-      abort: Reflect.get(AbortSignal, "timeout"),
-    }).toEqual(platform);
+    expect(currentPlatform()).toEqual(platform);
     expect(randomUUID).toBe(platform.uuid);
   });
 
@@ -195,6 +190,8 @@ describe("G1: the platform is as it was", () => {
     const none = instance({ capture: false });
     expect(Math.random).toBe(platform.random);
     none.pipeline({ name: "p" }, () => Date.now())();
+    instance({ keep: [] });
+    expect(Math.random).toBe(platform.random);
     expect(() => instance({ capture: { timer: true } as never })).toThrow(
       /no source "timer".*random, clock, crypto, timers/,
     );

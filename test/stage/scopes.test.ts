@@ -2,6 +2,7 @@
 import { context, createContextKey, ROOT_CONTEXT } from "@opentelemetry/api";
 import { hindcast } from "hindcast";
 import { afterEach, expect, test } from "vitest";
+import { activeCall } from "../../src/stage/scopes.js";
 import { callTree, capsulesOf } from "../record/recorded.js";
 import { registerContextManager, unregisterTracing } from "../telemetry/tracing.js";
 
@@ -95,3 +96,19 @@ test.each([["without", false] as const, ["with", true] as const])(
     expect(hc.current()).toBeUndefined();
   },
 );
+
+test("G8: a pipeline that starts itself again from a timer does not hold on to the runs before it", async () => {
+  const hc = hindcast({ service: "poller" });
+  const outers: unknown[] = [];
+  const done = new Promise<void>((resolve) => {
+    const poll = hc.pipeline({ name: "poll" }, async () => {
+      await Promise.resolve();
+      outers.push(activeCall()?.outer);
+      setTimeout(() => (outers.length < 5 ? void poll() : resolve()), 1);
+    });
+    void poll();
+  });
+  await done;
+  expect(outers).toEqual([undefined, undefined, undefined, undefined, undefined]);
+  await hc.close();
+});
