@@ -89,6 +89,10 @@ export interface EffectRecord {
   readonly asynchronous: boolean;
   /** As in a call. */
   readonly unprompted: boolean;
+  /** Not read from outside: an item of the stream that the call returned, asked for or told to end. */
+  readonly item: boolean;
+  /** For an item: whether something outside the run settled it, so that it was handed over in a turn of its own. */
+  readonly delivered: boolean;
 }
 
 /** What happened, in the one order in which the program saw it: the index of a call or an effect goes with each. */

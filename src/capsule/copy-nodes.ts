@@ -87,3 +87,12 @@ export class ReferenceNode {
     this.target = target;
   }
 }
+
+/** A stream, without its items. */
+export class StreamNode {
+  readonly kind: string;
+  readonly fields: Record<string, unknown> = {};
+  constructor(kind: string) {
+    this.kind = kind;
+  }
+}

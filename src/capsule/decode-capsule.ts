@@ -33,6 +33,7 @@ import {
   EVENT_BITS,
   FLAG_ASYNCHRONOUS,
   FLAG_DELIVERED,
+  FLAG_ITEM,
   FLAG_UNPROMPTED,
   KINDS,
   OUTCOMES,
@@ -127,6 +128,8 @@ function fromWire(wire: unknown): Capsule {
       input: references(effect[5], `${where}.input`),
       asynchronous: (flags & FLAG_ASYNCHRONOUS) !== 0,
       unprompted: (flags & FLAG_UNPROMPTED) !== 0,
+      item: (flags & FLAG_ITEM) !== 0,
+      delivered: (flags & FLAG_DELIVERED) !== 0,
       outcome: outcomeFromWire(effect.slice(7), values.length, where),
     };
   });

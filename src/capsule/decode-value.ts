@@ -11,6 +11,7 @@ import { HindcastError } from "../errors.js";
 import { HOLE, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
 import { NAMED, TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
 import { isMarkerReason, Marker } from "./marker.js";
+import { RecordedStream, type StreamKind } from "./recorded-stream.js";
 import { setOwn } from "./snapshot.js";
 
 /** A class whose instances a capsule may hold. */
@@ -120,6 +121,8 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void):
       return exactBuffer(first as Uint8Array);
     case NAMED.error:
       return reviveError(first as string, second as Record<string, unknown>, classes);
+    case NAMED.stream:
+      return new RecordedStream(first as StreamKind, second as Record<string, unknown>);
     case NAMED.instance:
       return reviveInstance(first as string, second as Record<string, unknown>, classes);
     default:

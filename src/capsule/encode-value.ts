@@ -19,6 +19,7 @@ import {
   ReferenceNode,
   RegExpNode,
   SetNode,
+  StreamNode,
   UrlNode,
 } from "./copy-nodes.js";
 import { Marker } from "./marker.js";
@@ -63,6 +64,7 @@ export const NAMED = {
   hole: "hindcast.hole",
   error: "hindcast.error",
   instance: "hindcast.instance",
+  stream: "hindcast.stream",
   fields: "hindcast.fields",
   utf16: "hindcast.utf16",
   regExp: "RegExp",
@@ -244,6 +246,10 @@ export class CborWriter {
     } else if (node instanceof InstanceNode) {
       this.#named(NAMED.instance, 3);
       this.text(node.type);
+      this.#fields(node.fields);
+    } else if (node instanceof StreamNode) {
+      this.#named(NAMED.stream, 3);
+      this.text(node.kind);
       this.#fields(node.fields);
     } else if (node instanceof RegExpNode) {
       this.#named(NAMED.regExp, 4);

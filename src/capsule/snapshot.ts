@@ -14,6 +14,7 @@
 import { types } from "node:util";
 import type { Limits } from "./limits.js";
 import { Marker } from "./marker.js";
+import { RecordedStream } from "./recorded-stream.js";
 import {
   BytesNode,
   DateNode,
@@ -24,6 +25,7 @@ import {
   ReferenceNode,
   RegExpNode,
   SetNode,
+  StreamNode,
   TYPED_ARRAY_NAMES,
   type TypedArrayName,
   UrlNode,
@@ -287,6 +289,7 @@ class Copier {
   }
 
   #special(value: object, prototype: object | null, depth: number): unknown {
+    if (value instanceof RecordedStream) return this.#stream(value, depth);
     if (types.isProxy(value)) return this.#instance(value, prototype, depth);
     const builtIn = BUILT_INS.find(([is]) => is(value));
     if (builtIn !== undefined && prototype !== builtIn[1])
@@ -301,6 +304,13 @@ class Copier {
     if (types.isBoxedPrimitive(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     if (isOpaque(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     return this.#instance(value, prototype, depth);
+  }
+
+  #stream(value: RecordedStream, depth: number): unknown {
+    const node = new StreamNode(value.kind);
+    this.#remember(value, node);
+    this.#fill(node.fields, value.fields, Object.keys(value.fields), depth);
+    return node;
   }
 
   #regExp(value: RegExp): unknown {
@@ -476,7 +486,7 @@ const BUILT_INS: readonly (readonly [(value: object) => boolean, object])[] = [
 ];
 
 const BUILT_IN_ERRORS: ReadonlySet<string> = new Set(
-  "Error TypeError RangeError SyntaxError ReferenceError EvalError URIError AggregateError DOMException".split(
+  "Error TypeError RangeError SyntaxError ReferenceError EvalError URIError AggregateError DOMException AbortError".split(
     " ",
   ),
 );

@@ -28,7 +28,7 @@ import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
 import type { Definition, Outcome } from "../stage/definition.js";
 import { quietly } from "../stage/quiet.js";
-import type { EffectCall, ObservedCall, ObservedRun, RunListener } from "../stage/seam.js";
+import type { EffectCall, ObservedCall, ObservedRun, RunListener, StreamItem } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
 export interface RecordingOptions {
@@ -80,6 +80,8 @@ export interface EffectEntry extends Begun {
   readonly name: string;
   readonly call: number;
   readonly ordinal: number;
+  readonly item: boolean;
+  delivered: boolean;
 }
 
 /** A recording, looked at from outside. */
@@ -107,6 +109,8 @@ const REMEDIES: Readonly<Record<MarkerReason, string>> = {
   unsupported: "pass plain data in its place",
   unreadable: "pass plain data in its place",
 };
+/** What items of streams are called in the record. */
+const ITEM_NAME = "item";
 const MAXIMUM_REASONS = 16;
 const STACK_UNITS = 4096;
 const PENDING: OutcomeSnapshot = { status: "pending" };
@@ -197,9 +201,18 @@ export class Recording implements RunListener {
 
   /** Enters an effect that begins, and returns its number; -1 once the run has ended. */
   effectStarted(effect: EffectCall, input: readonly unknown[]): number {
+    return this.#begin(effect, input, false);
+  }
+
+  #begin(effect: EffectCall, input: readonly unknown[], item: boolean): number {
     if (this.#closed || this.#isFull(effect.name)) return -1;
     const index = this.#effects.length;
-    if (!this.#prompting.open) this.#wokenBy(effect.call, `Effect "${effect.name}" began`, callSite());
+    if (!this.#prompting.open) {
+      const what = item
+        ? `An item of stage "${effect.call.definition.name}" was asked for`
+        : `Effect "${effect.name}" began`;
+      this.#wokenBy(effect.call, what, callSite());
+    }
     this.#effects.push({
       name: effect.name,
       call: effect.call.index,
@@ -210,6 +223,8 @@ export class Recording implements RunListener {
       outcome: PENDING,
       asynchronous: false,
       unprompted: !this.#prompting.open,
+      item,
+      delivered: false,
     });
     this.#enter("effect-start", index);
     return index;
@@ -225,6 +240,33 @@ export class Recording implements RunListener {
   effectArrived(index: number): void {
     const entry = this.#effects[index];
     if (!this.#closed && entry !== undefined) entry.duration = this.#now() - entry.at;
+  }
+
+  /** Enters the stream that a call has returned: the first of its items. */
+  streamOpened(call: ObservedCall, recorded: unknown, delivered: boolean): void {
+    const entry = this.#calls[call.index];
+    // It may never end: whoever reads the record must know by now how it returned.
+    if (!this.#closed && entry !== undefined) entry.asynchronous = call.asynchronous;
+    const index = this.itemStarted({ call, ordinal: 0, input: ["open"] });
+    this.itemEnded(index, call, { status: "ok", value: recorded }, delivered);
+  }
+
+  /** Enters that an item of a call's stream is asked for, and returns its number; -1 once the run has ended. */
+  itemStarted({ call, ordinal, input }: StreamItem): number {
+    return this.#begin({ call, name: ITEM_NAME, ordinal }, input, true);
+  }
+
+  itemEnded(index: number, call: ObservedCall, outcome: Outcome, delivered: boolean): void {
+    const entry = this.#effects[index];
+    if (this.#closed || entry === undefined) return;
+    const unprompted = call.parent === undefined ? !this.#prompting.open : delivered;
+    if (unprompted && call.definition.kind !== "infer") {
+      this.#wokenBy(call, `An item of stage "${call.definition.name}" came`, undefined);
+    }
+    entry.duration = this.#now() - entry.at;
+    entry.delivered = delivered;
+    entry.outcome = this.#takeOutcome(outcome);
+    this.#enter("effect-end", index);
   }
 
   effectEnded(index: number, outcome: Outcome): void {

@@ -32,7 +32,14 @@ import { isReplaced, type Substitute } from "./replaying-conductor.js";
 export type Cause = "code" | "contract" | "model" | "data" | "environment" | "uncontrolled";
 
 /** What differs at the point: a value, or what happened there at all. */
-export type DivergencePoint = "input" | "output" | "error" | "effect-input" | "effect-result" | "order";
+export type DivergencePoint =
+  | "input"
+  | "output"
+  | "error"
+  | "item"
+  | "effect-input"
+  | "effect-result"
+  | "order";
 
 export interface Divergence {
   /** The stage it happened in. */
@@ -110,8 +117,9 @@ class Side {
     }
     this.events = capsule.events.filter((event) => {
       if (event.kind.startsWith("call")) return inside[event.index] !== true;
-      const { call } = capsule.effects[event.index] as EffectRecord;
-      return inside[call] !== true && !replacedAt(call);
+      const { call, item } = capsule.effects[event.index] as EffectRecord;
+      // Items are what a stage gives, whatever it is made by.
+      return inside[call] !== true && (item || !replacedAt(call));
     });
   }
 
@@ -143,6 +151,10 @@ class Side {
   /** What the event is, the same for the same event of another run. */
   describe(event: CapsuleEvent): string {
     const path = this.path(this.callOf(event));
+    if (event.kind.startsWith("effect") && this.effect(event).item) {
+      const item = `item ${this.effect(event).ordinal} of its stream`;
+      return event.kind === "effect-start" ? `${path} is asked for ${item}` : `${path} gives ${item}`;
+    }
     switch (event.kind) {
       case "call-start":
         return `${path} begins`;
@@ -204,6 +216,10 @@ function comparePoint(recorded: Side, replayed: Side, position: number): Point |
       });
     case "effect-start": {
       const effect = recorded.effect(expected);
+      if (effect.item) {
+        const where: About = { ...about, effect: undefined, point: "order" };
+        return compareInputs(recorded, replayed, effect, replayed.effect(actual), where);
+      }
       return compareInputs(recorded, replayed, effect, replayed.effect(actual), {
         ...about,
         effect: effect.name,
@@ -224,11 +240,10 @@ function comparePoint(recorded: Side, replayed: Side, position: number): Point |
       );
     case "effect-end": {
       const effect = recorded.effect(expected);
-      return compareOutcomes(recorded, replayed, effect.outcome, replayed.effect(actual).outcome, {
-        ...about,
-        effect: effect.name,
-        point: "effect-result",
-      });
+      const where: About = effect.item
+        ? { ...about, effect: undefined, point: "item" }
+        : { ...about, effect: effect.name, point: "effect-result" };
+      return compareOutcomes(recorded, replayed, effect.outcome, replayed.effect(actual).outcome, where);
     }
   }
 }
@@ -348,6 +363,8 @@ function what(point: Point): string {
       return `Stage "${point.stage}" was called with another input, first different at ${point.path}.`;
     case "output":
       return `Stage "${point.stage}" returned another output, first different at ${point.path}.`;
+    case "item":
+      return `The stream of stage "${point.stage}" gave another item, first different at ${point.path}.`;
     case "error":
       return `Stage "${point.stage}" ended otherwise: the recording or the replay threw.`;
     case "effect-input":

@@ -25,4 +25,4 @@ export {
   readCapsule,
   replay,
 } from "./replay.js";
-export type { Substitute } from "./replaying-conductor.js";
+export type { Pace, Substitute } from "./replaying-conductor.js";

@@ -9,14 +9,17 @@ import { type ReplayHost, replayHostOf } from "../hindcast.js";
 import { createRunId } from "../ids.js";
 import { Recording } from "../record/recording.js";
 import { Run } from "../stage/run.js";
+import type { RunListener } from "../stage/seam.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
 import type { StoredCapsule } from "../stores/store.js";
+import { streamKindOf } from "../streams/stream-kind.js";
 import { declaredChanges } from "./changes.js";
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
 import { sealNow } from "./record-run.js";
 import { RecordedRun } from "./recorded-run.js";
-import { ReplayingConductor, type Substitute } from "./replaying-conductor.js";
+import { type Asked, askingsOf, streamedOutcome } from "./streamed-outcome.js";
+import { type Pace, ReplayingConductor, type Substitute } from "./replaying-conductor.js";
 
 /** A capsule, as a store gives it, as bytes, or read. */
 export type CapsuleSource = StoredCapsule | Uint8Array | Capsule;
@@ -31,6 +34,8 @@ export interface ReplayOptions {
   readonly effects?: Readonly<Record<string, Substitute>>;
   /** `this` for the entry, where it is a method. */
   readonly self?: unknown;
+  /** `immediate` (the default): no time passes. `recorded`: each result is given when it came then. */
+  readonly pace?: Pace;
   /** How long the recorded order is waited for when something else could go on. Default 1 s. */
   readonly patience?: Duration;
   /** How long live code may take without a sign of life. Default 60 s. */
@@ -76,12 +81,13 @@ export function inputOf(capsule: Capsule, classes?: ClassTable): unknown[] {
   return rootCall(capsule).input.map((reference) => valueAt(capsule, reference, classes));
 }
 
-/** How the run ended, decoded anew. */
+/** How the run ended, decoded anew; a stream is there to be read again. */
 export function outcomeOf(capsule: Capsule, classes?: ClassTable): ReplayOutcome {
   const { outcome } = rootCall(capsule);
   if (outcome.status === "pending") return outcome;
   const value = valueAt(capsule, outcome.value, classes);
-  return outcome.status === "ok" ? { status: "ok", value } : { status: "error", error: value };
+  if (outcome.status === "error") return { status: "error", error: value };
+  return { status: "ok", value: streamedOutcome(capsule, value, classes) };
 }
 
 /** Opens a capsule. Throws `capsule-damaged`, `capsule-newer` or `capsule-shape`. */
@@ -123,7 +129,7 @@ export async function replay<F extends AnyFunction>(
   const recorded = new RecordedRun(capsule, host.classes);
 
   let stuck = (): void => undefined;
-  const gaveUp = new Promise<ReplayOutcome>((resolve) => {
+  const gaveUp = new Promise<Executed>((resolve) => {
     stuck = () => resolve({ status: "pending" });
   });
   const recording = new Recording({
@@ -136,11 +142,12 @@ export async function replay<F extends AnyFunction>(
     effects,
     patience: milliseconds(options.patience ?? "1s", "replay({ patience })"),
     timeout: milliseconds(options.timeout ?? "60s", "replay({ timeout })"),
+    pace: paceOf(options.pace),
     stuck,
   });
   // The instance may have been closed, and have let go of what it captures.
   const release = captureAmbient(host.captures);
-  let outcome: ReplayOutcome;
+  let outcome: Executed;
   try {
     const executed = execute(host, found, recorded, recording, conductor, options.self);
     outcome = await Promise.race([executed, gaveUp]);
@@ -151,7 +158,7 @@ export async function replay<F extends AnyFunction>(
 
   const replayed = { ...sealNow(recording, "replay"), id: createRunId() };
   const result: Replayed<unknown> = {
-    outcome,
+    outcome: outcome === "streamed" ? outcomeOf(replayed, host.classes) : outcome,
     recorded: outcomeOf(capsule, host.classes),
     sameOutcome: sameOutcome(capsule, replayed),
     replayed,
@@ -189,15 +196,19 @@ async function execute(
   recording: Recording,
   conductor: ReplayingConductor,
   self: unknown,
-): Promise<ReplayOutcome> {
+): Promise<Executed> {
   const { capsule } = recorded;
+  let ended = (): void => undefined;
+  const end = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
   const run = new Run({
     owner: host,
     id: capsule.id,
     seed: capsule.seed,
     startedAt: capsule.startedAt,
     definition,
-    listeners: [recording, conductor],
+    listeners: [recording, conductor, { ...silent, runEnded: () => ended() }],
     conductor,
     captures: host.captures,
     report: () => undefined,
@@ -206,10 +217,46 @@ async function execute(
   run.trace = capsule.trace;
   const input = inputOf(capsule, host.classes);
   try {
-    return { status: "ok", value: await callInRun(run, undefined, definition, body, self, input) };
+    const value: unknown = await callInRun(run, undefined, definition, body, self, input);
+    if (run.closed) return { status: "ok", value };
+    // A stream: the record tells how it was read.
+    if (streamKindOf(value) === "generator") readAgain(value as Generator, askingsOf(capsule, host.classes));
+    await end;
+    return "streamed";
   } catch (error) {
     return { status: "error", error };
   }
+}
+
+/** How the root ended; `streamed` where what it returned has been read to its end, and is in the record. */
+type Executed = ReplayOutcome | "streamed";
+
+const silent: RunListener = {
+  callStarted: () => undefined,
+  callEnded: () => undefined,
+  contractViolated: () => undefined,
+  runEnded: () => undefined,
+};
+
+/** Reads a stream whose items come at once as it was read. */
+function readAgain(stream: Generator, askings: readonly Asked[]): void {
+  for (const { method, input } of askings) {
+    try {
+      Reflect.apply(stream[method], stream, input);
+    } catch {
+      return; // it is in the record of the replay, and is the end of the stream
+    }
+  }
+}
+
+function paceOf(pace: Pace = "immediate"): Pace {
+  if (pace !== "immediate" && pace !== "recorded") {
+    throw new HindcastError(
+      "invalid-options",
+      `replay({ pace: ${JSON.stringify(pace)} }): give "immediate" or "recorded".`,
+    );
+  }
+  return pace;
 }
 
 function entryFor(capsule: Capsule, entry: AnyFunction): Entry {

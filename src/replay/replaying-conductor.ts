@@ -14,15 +14,32 @@
 import type { CapsuleEvent } from "../capsule/capsule.js";
 import { effectNotRecorded } from "../effects/effect.js";
 import { HindcastError } from "../errors.js";
-import { clearTimeoutOriginal, setImmediateOriginal, setTimeoutOriginal } from "../originals.js";
+import {
+  clearTimeoutOriginal,
+  monotonicClock,
+  setImmediateOriginal,
+  setTimeoutOriginal,
+} from "../originals.js";
 import type { Recording } from "../record/recording.js";
 import type { Outcome } from "../stage/definition.js";
-import type { Conductor, EffectCall, ObservedCall, Replacement, RunListener } from "../stage/seam.js";
+import { effectStream } from "../streams/effect-stream.js";
+import { passageOf } from "../streams/passage.js";
+import type {
+  Conductor,
+  EffectCall,
+  ObservedCall,
+  Replacement,
+  RunListener,
+  StreamItem,
+} from "../stage/seam.js";
 import { isThenable } from "../stage/stage.js";
 import { NOT_RECORDED, type RecordedRun } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
 export type Substitute = "recorded" | "live" | ((...input: never[]) => unknown);
+
+/** How fast a replay goes. */
+export type Pace = "immediate" | "recorded";
 
 export interface ConductorOptions {
   readonly stages: ReadonlyMap<string, Substitute>;
@@ -31,6 +48,8 @@ export interface ConductorOptions {
   readonly patience: number;
   /** Milliseconds without progress after which the replay is. */
   readonly timeout: number;
+  /** When results are handed over: as soon as their turn comes, or when they came in the recording. */
+  readonly pace: Pace;
   /** Called when the replay cannot go on. */
   readonly stuck: () => void;
 }
@@ -66,6 +85,7 @@ export class ReplayingConductor implements Conductor, RunListener {
   #handed = false;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
+  readonly #startedAt = monotonicClock();
 
   constructor(recorded: RecordedRun, recording: Recording, options: ConductorOptions) {
     this.#recorded = recorded;
@@ -133,8 +153,9 @@ export class ReplayingConductor implements Conductor, RunListener {
     return substitute === "recorded" ? { call: () => this.#recordedCall(call), parsed: true } : undefined;
   }
 
-  settle(call: ObservedCall, pass: (delivered: boolean) => void): void {
+  settle(call: ObservedCall, pass: (delivered: boolean) => void, opens: boolean): void {
     const index = this.#match(call);
+    if (opens) return this.#settleItem(call, this.#item(index, 0), pass);
     const substitute = this.#options.stages.get(call.definition.name);
     // A recorded stage has settled because its turn had come; a consequence of a turn passes with it.
     const atOnce =
@@ -144,16 +165,97 @@ export class ReplayingConductor implements Conductor, RunListener {
     else this.#ready(this.#readyCalls, this.#callEndPositions, index, () => pass(true));
   }
 
+  opened(call: ObservedCall, recorded: unknown, delivered: boolean): void {
+    const index = this.#item(this.#match(call), 0);
+    this.#recording.streamOpened(call, recorded, delivered);
+    if (index !== NOT_RECORDED) {
+      this.#effectsStarted[index] = 1;
+      this.#effectsEnded[index] = 1;
+    }
+    this.#poke();
+  }
+
+  item(item: StreamItem, perform: () => unknown, settled: (outcome: Outcome) => void): unknown {
+    const { call, ordinal } = item;
+    const index = this.#item(this.#match(call), ordinal);
+    const entry = this.#recording.itemStarted(item);
+    if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
+    this.#poke();
+    const end = (outcome: Outcome, delivered: boolean): void => {
+      this.#recording.itemEnded(entry, call, outcome, delivered);
+      if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
+      settled(outcome);
+      this.#poke();
+    };
+    const frozen = this.#options.stages.get(call.definition.name) === "recorded";
+    const result = frozen ? this.#recordedItem(call, index) : attempt(perform);
+    if (result.status === "error" || !isThenable(result.value)) {
+      end(result, false);
+      return returnOrThrow(result);
+    }
+    this.#recording.effectReturned(entry);
+    const promise = result.value;
+    return new Promise((resolve, reject) => {
+      const arrive = (outcome: Outcome): void => {
+        const pass = (delivered: boolean): void => {
+          end(outcome, delivered);
+          settlePromise(outcome, resolve, reject);
+        };
+        // What is recorded has come in its turn; who reads the stream of a root is outside of the order.
+        if (frozen || call.parent === undefined) pass(false);
+        else this.#settleItem(call, index, pass);
+      };
+      promise.then(
+        (value) => arrive({ status: "ok", value }),
+        (error: unknown) => arrive({ status: "error", error }),
+      );
+    });
+  }
+
+  /** The recorded item of a call; `NOT_RECORDED` where there is none. */
+  #item(call: number, ordinal: number): number {
+    return call === NOT_RECORDED ? NOT_RECORDED : (this.#recorded.items(call)[ordinal] ?? NOT_RECORDED);
+  }
+
+  /** Passes an item that its stream has given: with the turn it is a consequence of, or in one of its own. */
+  #settleItem(call: ObservedCall, index: number, pass: (delivered: boolean) => void): void {
+    const substitute = this.#options.stages.get(call.definition.name);
+    const { delivered } = index === NOT_RECORDED ? { delivered: true } : this.#recorded.effectAt(index);
+    if (!delivered && typeof substitute !== "function") pass(false);
+    else this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => pass(true));
+  }
+
+  #recordedItem(call: ObservedCall, index: number): Outcome {
+    if (index === NOT_RECORDED) {
+      const { name } = call.definition;
+      const message =
+        `The stream of stage "${name}" cannot be replayed as recorded: the capsule holds no such item of it. ` +
+        `Let it run: { stages: { "${name}": "live" } }.`;
+      return { status: "error", error: new HindcastError("stage-not-recorded", message) };
+    }
+    const { outcome, asynchronous } = this.#recorded.effectAt(index);
+    if (outcome.status === "pending") return { status: "ok", value: this.#never() };
+    if (!asynchronous) return this.#recorded.outcome(outcome);
+    const value = new Promise((resolve, reject) => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
+        settlePromise(this.#recorded.outcome(outcome), resolve, reject);
+      });
+    });
+    return { status: "ok", value };
+  }
+
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
     const { index, entry, substitute } = this.#begin(effect, input);
     if (substitute === "recorded") {
-      return index === NOT_RECORDED ? this.#refuse(effect, entry) : this.#recordedEffect(index, entry);
+      return index === NOT_RECORDED
+        ? this.#refuse(effect, entry)
+        : this.#recordedEffect(effect, index, entry);
     }
     const run =
       substitute === "live"
         ? perform
         : () => Reflect.apply(substitute, undefined, input as never[]) as unknown;
-    return this.#liveEffect(index, entry, run);
+    return this.#liveEffect(effect, index, entry, run);
   }
 
   /** Finds an effect in the record, and enters it in the replay's own. */
@@ -167,7 +269,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     const entry = this.#recording.effectStarted(effect, input);
     if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
     this.#poke();
-    return { index, entry, substitute: this.#options.effects.get(effect.name) ?? "recorded" };
+    return { index, entry, substitute: this.#options.effects.get(effect.of ?? effect.name) ?? "recorded" };
   }
 
   start(
@@ -209,6 +311,8 @@ export class ReplayingConductor implements Conductor, RunListener {
           `Let it run: { stages: { "${call.definition.name}": "live" } }.`,
       );
     }
+    const opening = this.#item(index, 0);
+    if (opening !== NOT_RECORDED) return this.#recordedStream(index, opening);
     const { outcome, asynchronous } = this.#recorded.callAt(index);
     if (outcome.status === "pending") return this.#never();
     if (!asynchronous) return returnOrThrow(this.#recorded.outcome(outcome));
@@ -219,51 +323,75 @@ export class ReplayingConductor implements Conductor, RunListener {
     });
   }
 
-  #recordedEffect(index: number, entry: number): unknown {
-    const { outcome, asynchronous } = this.#recorded.effectAt(index);
-    if (asynchronous) this.#recording.effectReturned(entry);
+  /** The stream that a call returned; its items are given as recorded when they are asked for. */
+  #recordedStream(call: number, opening: number): unknown {
+    const { outcome } = this.#recorded.effectAt(opening);
     if (outcome.status === "pending") return this.#never();
-    if (!asynchronous) {
-      const result = this.#recorded.outcome(outcome);
-      this.#recording.effectEnded(entry, result);
-      this.#effectsEnded[index] = 1;
-      return returnOrThrow(result);
-    }
+    const result = this.#recorded.outcome(outcome);
+    if (!this.#recorded.callAt(call).asynchronous) return returnOrThrow(result);
     return new Promise((resolve, reject) => {
-      this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
-        const result = this.#recorded.outcome(outcome);
-        this.#recording.effectArrived(entry);
-        this.#recording.effectEnded(entry, result);
-        this.#effectsEnded[index] = 1;
+      this.#ready(this.#readyEffects, this.#effectEndPositions, opening, () => {
         settlePromise(result, resolve, reject);
       });
     });
   }
 
-  #liveEffect(index: number, entry: number, run: () => unknown): unknown {
-    const end = (outcome: Outcome): void => {
-      this.#recording.effectEnded(entry, outcome);
+  /** Enters a result, and gives what the program gets of it: of a stream, one whose readings are effects. */
+  #result(effect: EffectCall, index: number, entry: number, value: unknown): unknown {
+    const passage = passageOf(value);
+    this.#recording.effectEnded(entry, {
+      status: "ok",
+      value: passage === undefined ? value : passage.recorded,
+    });
+    if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
+    return passage === undefined ? value : effectStream(this, effect, passage);
+  }
+
+  #recordedEffect(effect: EffectCall, index: number, entry: number): unknown {
+    const { outcome, asynchronous } = this.#recorded.effectAt(index);
+    if (asynchronous) this.#recording.effectReturned(entry);
+    if (outcome.status === "pending") return this.#never();
+    if (!asynchronous) {
+      const result = this.#recorded.outcome(outcome);
+      if (result.status === "ok") return this.#result(effect, index, entry, result.value);
+      this.#recording.effectEnded(entry, result);
+      this.#effectsEnded[index] = 1;
+      throw result.error;
+    }
+    return new Promise((resolve, reject) => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
+        const result = this.#recorded.outcome(outcome);
+        this.#recording.effectArrived(entry);
+        if (result.status === "ok") return resolve(this.#result(effect, index, entry, result.value));
+        this.#recording.effectEnded(entry, result);
+        this.#effectsEnded[index] = 1;
+        reject(result.error);
+      });
+    });
+  }
+
+  #liveEffect(effect: EffectCall, index: number, entry: number, run: () => unknown): unknown {
+    const fail = (error: unknown): void => {
+      this.#recording.effectEnded(entry, { status: "error", error });
       if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
     };
     let result: unknown;
     try {
       result = run();
     } catch (error) {
-      end({ status: "error", error });
+      fail(error);
       throw error;
     }
-    if (!isThenable(result)) {
-      end({ status: "ok", value: result });
-      return result;
-    }
+    if (!isThenable(result)) return this.#result(effect, index, entry, result);
     this.#recording.effectReturned(entry);
     const promise = result;
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
         this.#recording.effectArrived(entry);
         this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
-          end(outcome);
-          settlePromise(outcome, resolve, reject);
+          if (outcome.status === "ok") return resolve(this.#result(effect, index, entry, outcome.value));
+          fail(outcome.error);
+          reject(outcome.error);
         });
       };
       promise.then(
@@ -329,8 +457,24 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#armed = true;
     clearTimeoutOriginal(this.#timer);
     this.#timer = undefined;
+    const early = this.#options.pace === "recorded" ? this.#untilDue() : 0;
+    if (early > 0) this.#timer = setTimeoutOriginal(this.#schedule, early);
+    else this.#schedule();
+  }
+
+  readonly #schedule = (): void => {
+    this.#timer = undefined;
     setImmediateOriginal(this.#turn);
     setImmediateOriginal(this.#close);
+  };
+
+  /** Milliseconds until what is next came in the recording. */
+  #untilDue(): number {
+    const event = this.#passOver();
+    if (event === undefined || !this.#isReady(event)) return 0;
+    const { at, duration } =
+      event.kind === "call-end" ? this.#recorded.callAt(event.index) : this.#recorded.effectAt(event.index);
+    return (at + duration) / 1000 - (monotonicClock() - this.#startedAt);
   }
 
   readonly #turn = (): void => {
@@ -411,10 +555,15 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   #isOptional(event: CapsuleEvent): boolean {
     if (event.kind.startsWith("call")) return this.#optionalCalls[event.index] === 1;
-    const { call } = this.#recorded.effectAt(event.index);
+    const { call, item } = this.#recorded.effectAt(event.index);
     if (this.#optionalCalls[call] === 1) return true;
-    const stage = this.#recorded.capsule.stages[this.#recorded.callAt(call).stage]?.name ?? "";
-    return isReplaced(this.#options.stages.get(stage));
+    // Items are what the stage gives, whatever it is made by; but another stream may have more of them, or fewer.
+    if (item) return typeof this.#options.stages.get(this.#stageOf(call)) === "function";
+    return isReplaced(this.#options.stages.get(this.#stageOf(call)));
+  }
+
+  #stageOf(call: number): string {
+    return this.#recorded.capsule.stages[this.#recorded.callAt(call).stage]?.name ?? "";
   }
 
   /** Nothing moves. Something live may still come; if not, the order is given up, or the replay. */
@@ -434,13 +583,14 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** Whether what the record has next is the end of something that runs for real, and takes its time. */
   #isLive(event: CapsuleEvent | undefined): boolean {
     if (event?.kind === "call-end") {
-      const { delivered, stage } = this.#recorded.callAt(event.index);
-      const name = this.#recorded.capsule.stages[stage]?.name ?? "";
-      return delivered || typeof this.#options.stages.get(name) === "function";
+      const { delivered } = this.#recorded.callAt(event.index);
+      return delivered || typeof this.#options.stages.get(this.#stageOf(event.index)) === "function";
     }
     if (event?.kind !== "effect-end" || this.#effectsStarted[event.index] !== 1) return false;
-    const { name } = this.#recorded.effectAt(event.index);
-    return (this.#options.effects.get(name) ?? "recorded") !== "recorded";
+    const { name, item, call, delivered } = this.#recorded.effectAt(event.index);
+    if (item) return delivered || typeof this.#options.stages.get(this.#stageOf(call)) === "function";
+    const of = /^(.*?)(?:#\d+)?\.stream$/.exec(name)?.[1] ?? name;
+    return (this.#options.effects.get(of) ?? "recorded") !== "recorded";
   }
 
   readonly #giveUp = (): void => {
@@ -475,6 +625,14 @@ export class ReplayingConductor implements Conductor, RunListener {
 /** Whether a stage's own code does not run, so that what it did in the record may not be done again. */
 export function isReplaced(substitute: Substitute | undefined): boolean {
   return substitute === "recorded" || typeof substitute === "function";
+}
+
+function attempt(perform: () => unknown): Outcome {
+  try {
+    return { status: "ok", value: perform() };
+  } catch (error) {
+    return { status: "error", error };
+  }
 }
 
 function returnOrThrow(outcome: Outcome): unknown {

@@ -17,6 +17,8 @@ export interface ObservedRun {
   readonly startedAt: number;
   /** Of its root. */
   readonly definition: Definition;
+  /** Whether the root has settled. */
+  readonly closed: boolean;
   /** The root span's identity, left here by telemetry. */
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
 }
@@ -35,6 +37,8 @@ export interface ObservedCall {
   readonly model: Version | undefined;
   /** Whether it has returned a promise. */
   readonly asynchronous: boolean;
+  /** How many effects of that name the call has begun before; counts one more. */
+  nextEffect(name: string): number;
 }
 
 /**
@@ -57,6 +61,17 @@ export interface EffectCall {
    * outside (time, chance). Without one such an effect is refused.
    */
   readonly madeUp?: (() => unknown) | undefined;
+  /** The effect whose part in a replay is this one's as well; its own name where there is none. */
+  readonly of?: string | undefined;
+}
+
+/** An item of the stream that a call has returned. */
+export interface StreamItem {
+  readonly call: ObservedCall;
+  /** Its number among the items of the call; 0 is the stream itself. */
+  readonly ordinal: number;
+  /** How it was asked for: a method of iterators, and its arguments. */
+  readonly input: readonly unknown[];
 }
 
 /** Hears of everything in one run, in the order in which it happens. Must be quick; may throw without harm. */
@@ -75,8 +90,18 @@ export interface Conductor {
   readonly replaying: boolean;
   /** What to call in place of a stage's function; undefined for the function itself. */
   replace(call: ObservedCall): Replacement | undefined;
-  /** An asynchronous call has settled: `pass` hands that over, now or when its turn comes. */
-  settle(call: ObservedCall, pass: (delivered: boolean) => void): void;
+  /**
+   * An asynchronous call has settled: `pass` hands that over, now or when its turn comes. `opens`: what it
+   * has settled with is a stream, and the call goes on.
+   */
+  settle(call: ObservedCall, pass: (delivered: boolean) => void, opens: boolean): void;
+  /** A call has returned a stream, of which `recorded` is recorded. */
+  opened(call: ObservedCall, recorded: unknown, delivered: boolean): void;
+  /**
+   * An item of a call's stream is asked for: `perform` asks the stream. Gives what that gives, at once
+   * or in a promise, and tells `settled` of it just before.
+   */
+  item(item: StreamItem, perform: () => unknown, settled: (outcome: Outcome) => void): unknown;
   /** Runs an effect through `perform`, or gives what is recorded of it. */
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown;
   /**

@@ -6,12 +6,15 @@
  *    only contracts change a value, by parsing it (G1).
  * 2. A synchronous function stays synchronous. A promise is followed, not raced: its end is told
  *    before whoever awaits it goes on.
- * 3. Each call that began ends exactly once for those who listen.
+ * 3. Each call that began ends exactly once for those who listen; one that returned a stream, when that ends.
  */
+import type { Context } from "@opentelemetry/api";
 import { type Checked, type Contract, type ContractMode, type Side } from "../contract/contract.js";
 import { type ContractIssue, ContractViolation, HindcastError } from "../errors.js";
 import type { Definition, Outcome } from "./definition.js";
 import type { Host } from "./host.js";
+import { passageOf } from "../streams/passage.js";
+import { stageStream } from "../streams/stage-stream.js";
 import type { Replacement } from "./seam.js";
 import type { Run } from "./run.js";
 import { activeCallOf, activeContext, isSuspended, outerCall, runIn, withCall } from "./scopes.js";
@@ -57,17 +60,21 @@ export function callInRun(
     run.end(call, { status: "error", error }, false);
     throw error;
   }
-  if (isThenable(result)) return follow(call, result);
+  if (isThenable(result)) return follow(call, context, result);
+  const passage = passageOf(result);
+  if (passage !== undefined) return stageStream(call, context, passage, false);
   run.end(call, { status: "ok", value: result }, false);
   return result;
 }
 
 /** Follows a promise to its end, and hands that over when the run's order says so. */
-function follow(call: StageCall, promise: PromiseLike<unknown>): Promise<unknown> {
+function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>): Promise<unknown> {
   call.asynchronous = true;
   return new Promise((resolve, reject) => {
     const settle = (outcome: Outcome): void => {
+      const passage = outcome.status === "ok" ? passageOf(outcome.value) : undefined;
       const pass = (delivered: boolean): void => {
+        if (passage !== undefined) return resolve(stageStream(call, context, passage, delivered));
         call.run.end(call, outcome, delivered);
         if (outcome.status === "ok") resolve(outcome.value);
         else reject(outcome.error);
@@ -75,7 +82,7 @@ function follow(call: StageCall, promise: PromiseLike<unknown>): Promise<unknown
       const { conductor, closed } = call.run;
       // A root is awaited by whoever is outside: there is no order for it to keep.
       if (conductor === undefined || closed || call.parent === undefined) pass(false);
-      else conductor.settle(call, pass);
+      else conductor.settle(call, pass, passage !== undefined);
     };
     // A native promise as it is; anything else through one, which settles once whatever its `then` does.
     Promise.resolve(promise).then(
