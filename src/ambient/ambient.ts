@@ -7,6 +7,7 @@ import type { CaptureSource } from "../stage/seam.js";
 import { patchAbortSignal } from "./abort-source.js";
 import { patchClock } from "./clock-source.js";
 import { patchCrypto } from "./crypto-source.js";
+import { patchFetch } from "./fetch-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
 import { patchTimers } from "./timer-source.js";
@@ -16,10 +17,11 @@ const PATCHES: Readonly<Record<CaptureSource, () => Undo[]>> = {
   clock: patchClock,
   crypto: patchCrypto,
   timers: () => [...patchTimers(), patchAbortSignal()],
+  fetch: patchFetch,
 };
 
 /** Every source there is. */
-export const CAPTURE_SOURCES: readonly CaptureSource[] = ["random", "clock", "crypto", "timers"];
+export const CAPTURE_SOURCES: readonly CaptureSource[] = ["random", "clock", "crypto", "timers", "fetch"];
 
 const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();
 

@@ -385,7 +385,8 @@ class Copier {
     this.#left -= COST_OF_CLASS + name.length;
     const node = new ErrorNode(name);
     this.#remember(source, node);
-    const known = BUILT_IN_ERRORS.has(name) || (this.#classes?.has(name) ?? false);
+    const known =
+      BUILT_IN_ERRORS.has(name) || (this.#classes?.has(name) ?? false) || isPlatformError(source, name);
     if (!known) this.#note(new Marker("unsupported", name), "class");
     // `message`, `cause` and `errors` are own but not enumerable; a DOMException has its name and message from getters.
     const hidden = ["message", "cause", "errors"].filter((key) => Object.hasOwn(source, key));
@@ -486,10 +487,17 @@ const BUILT_INS: readonly (readonly [(value: object) => boolean, object])[] = [
 ];
 
 const BUILT_IN_ERRORS: ReadonlySet<string> = new Set(
-  "Error TypeError RangeError SyntaxError ReferenceError EvalError URIError AggregateError DOMException AbortError".split(
+  "Error TypeError RangeError SyntaxError ReferenceError EvalError URIError AggregateError DOMException".split(
     " ",
   ),
 );
+
+/** Errors of Node's own classes, which no program can name: they are told by their code, which is recorded. */
+function isPlatformError(error: Error, name: string): boolean {
+  const own = (key: string): unknown => Object.getOwnPropertyDescriptor(error, key)?.value;
+  const code = own("code");
+  return own("name") === name && typeof code === "string" && /^(?:ABORT_ERR|ERR_|UND_ERR_|HPE_)/.test(code);
+}
 
 /** Assigns an own property, whatever its name: `__proto__` too. */
 export function setOwn(target: object, key: string, value: unknown): void {

@@ -213,6 +213,9 @@ export class Recording implements RunListener {
         : `Effect "${effect.name}" began`;
       this.#wokenBy(effect.call, what, callSite());
     }
+    if (effect.doubt !== undefined && this.#reasons.length < MAXIMUM_REASONS) {
+      this.#reasons.push({ code: "lost", name: effect.name, message: effect.doubt });
+    }
     this.#effects.push({
       name: effect.name,
       call: effect.call.index,

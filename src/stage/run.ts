@@ -43,6 +43,7 @@ export class Run implements ObservedRun {
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
   readonly #listeners: readonly RunListener[];
   readonly #report: RunOptions["report"];
+  #ending: (() => void)[] = [];
   #calls = 0;
   #closed = false;
 
@@ -89,8 +90,14 @@ export class Run implements ObservedRun {
     this.#report(source, error);
   }
 
+  /** Calls `body` when the root has settled. */
+  atEnd(body: () => void): void {
+    this.#ending.push(body);
+  }
+
   #close(outcome: Outcome): void {
     this.#closed = true;
+    for (const body of this.#ending.splice(0)) body();
     this.#tell((listener) => listener.runEnded(this, outcome));
   }
 

@@ -47,8 +47,9 @@ export interface ObservedCall {
  * - `clock`: `Date`, `performance.now`, `process.hrtime`
  * - `crypto`: randomness of `node:crypto` and Web Crypto
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
+ * - `fetch`: exchanges by `fetch`, bodies included
  */
-export type CaptureSource = "random" | "clock" | "crypto" | "timers";
+export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "fetch";
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
 export interface EffectCall {
@@ -63,6 +64,8 @@ export interface EffectCall {
   readonly madeUp?: (() => unknown) | undefined;
   /** The effect whose part in a replay is this one's as well; its own name where there is none. */
   readonly of?: string | undefined;
+  /** Why a replay of it may not be exact, where that is known beforehand. */
+  readonly doubt?: string | undefined;
 }
 
 /** An item of the stream that a call has returned. */

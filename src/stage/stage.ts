@@ -16,6 +16,7 @@ import type { Host } from "./host.js";
 import { passageOf } from "../streams/passage.js";
 import { stageStream } from "../streams/stage-stream.js";
 import type { Replacement } from "./seam.js";
+import { rootInput } from "./root-input.js";
 import type { Run } from "./run.js";
 import { activeCallOf, activeContext, isSuspended, outerCall, runIn, withCall } from "./scopes.js";
 import { StageCall } from "./stage-call.js";
@@ -52,10 +53,14 @@ export function callInRun(
   input: readonly unknown[],
 ): unknown {
   const call = new StageCall(run, definition, parent, outerCall(), input);
-  const context = withCall(run.begin(call, input, activeContext()), call);
+  const { conductor } = run;
+  const isRecordedRoot = parent === undefined && conductor !== undefined;
+  const root = isRecordedRoot ? rootInput(call, conductor, input) : undefined;
+  const context = withCall(run.begin(call, root?.recorded ?? input, activeContext()), call);
+  const given = root?.open() ?? input;
   let result: unknown;
   try {
-    result = runIn(context, () => callChecked(call, definition, body as Callable, self, input));
+    result = runIn(context, () => callChecked(call, definition, body as Callable, self, given));
   } catch (error) {
     run.end(call, { status: "error", error }, false);
     throw error;

@@ -1,0 +1,69 @@
+/**
+ * `fetch`. Within a run each exchange is an effect: the response's head is its result, and what is read
+ * of the body are effects of their own, chunk by chunk, as they come.
+ */
+import { suspend } from "../stage/scopes.js";
+import { streamKindOf } from "../streams/stream-kind.js";
+import { captured, nextEffect } from "./captured.js";
+import { patch, resemble, type Undo } from "./patch.js";
+
+type Fetch = typeof globalThis.fetch;
+type Input = Parameters<Fetch>[0];
+type Init = NonNullable<Parameters<Fetch>[1]>;
+
+export function patchFetch(): Undo[] {
+  return [
+    patch(globalThis, "fetch", (original) =>
+      resemble(function fetch(input: Input, init?: Init): Promise<Response> {
+        const capture = captured("fetch");
+        if (capture === undefined) return original(input, init);
+        const { call, conductor } = capture;
+        const effect = { ...nextEffect(call, "fetch"), doubt: doubtOf(init, call.definition.name) };
+        // Whatever it does (its own clock, retries and sockets) is its own business.
+        const perform = (): Promise<Response> => suspend(() => original(input, init));
+        return conductor.effect(effect, requestOf(input, init), perform) as Promise<Response>;
+      }, original),
+    ),
+  ];
+}
+
+/** What is asked for, as it goes into the record: the request itself, or its address and what is said besides. */
+function requestOf(input: Input, init: Init | undefined): readonly unknown[] {
+  const what = typeof input === "string" || input instanceof Request ? input : String(input);
+  if (init === undefined) return [what];
+  const { method, headers, body, redirect } = init;
+  const options: Record<string, unknown> = {};
+  if (method !== undefined) options["method"] = method;
+  if (headers !== undefined) options["headers"] = headersOf(headers);
+  if (body !== undefined && body !== null) options["body"] = bodyOf(body);
+  if (redirect !== undefined) options["redirect"] = redirect;
+  return [what, options];
+}
+
+/** Headers that carry credentials. No replay needs them, so no record holds them. */
+const CREDENTIALS = /^(?:authorization|proxy-authorization|cookie|(?:[\w-]+-)?api-key|[\w-]*token)$/i;
+
+function headersOf(headers: NonNullable<Init["headers"]>): Record<string, string> {
+  const shown: Record<string, string> = {};
+  try {
+    for (const [name, value] of new Headers(headers)) {
+      shown[name] = CREDENTIALS.test(name) ? "(withheld)" : value;
+    }
+  } catch {
+    return {}; // headers that are none: fetch itself says so to the program
+  }
+  return shown;
+}
+
+function bodyOf(body: NonNullable<Init["body"]>): unknown {
+  return body instanceof URLSearchParams ? String(body) : body;
+}
+
+/** What a replay cannot give: a body that the network reads from the program as it pleases. */
+function doubtOf(init: Init | undefined, stage: string): string | undefined {
+  if (init?.body === undefined || streamKindOf(init.body) === undefined) return undefined;
+  return (
+    `Stage "${stage}" sends a stream as the body of a fetch, and when that is read is not recorded: ` +
+    "send it whole, or declare the call with hc.effect()."
+  );
+}
