@@ -1,0 +1,42 @@
+import type { Hindcast } from "hindcast";
+import type { Mishap } from "./model-server.js";
+
+/** What a program is made from. A replay makes it anew, in another process even. */
+export interface Setting {
+  readonly hc: Hindcast;
+  /** Where the model server is, or was. */
+  readonly url: string;
+  /** Notes what the program has seen: plain data. */
+  readonly see: (what: unknown) => void;
+}
+
+/** A program that asks a model, through a vendor's client. */
+export interface Program {
+  /** What befalls its requests. */
+  readonly mishaps?: readonly Mishap[];
+  /** What it is called with; nothing by default. */
+  readonly input?: () => readonly unknown[];
+  /** The root, to be wrapped. */
+  readonly make: (setting: Setting) => (...input: never[]) => unknown;
+}
+
+/** The keys that the clients are given, and that no capsule may hold. */
+export const SECRETS = { openai: "sk-test-oNotInAnyCapsule", anthropic: "sk-ant-test-aNotInAnyCapsule" };
+
+/** What can be told of an error in plain data, down to its cause. */
+export function told(error: unknown, classes: Readonly<Record<string, unknown>>): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const { status, code, requestID, type } = error as Error & Partial<Record<string, unknown>>;
+  const is = Object.entries(classes)
+    .filter(([, known]) => typeof known === "function" && error instanceof known)
+    .map(([name]) => name);
+  const cause = error.cause === undefined ? undefined : told(error.cause, classes);
+  return { is, text: String(error), status, code, requestID, type, cause };
+}
+
+/** Aborts after so many milliseconds of the caller's time. */
+export function abortAfter(milliseconds: number): AbortSignal {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), milliseconds);
+  return controller.signal;
+}
