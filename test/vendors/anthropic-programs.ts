@@ -1,4 +1,14 @@
-import Anthropic from "@anthropic-ai/sdk";
+import Anthropic, {
+  APIConnectionError,
+  APIConnectionTimeoutError,
+  APIError,
+  APIUserAbortError,
+  AnthropicError,
+  AuthenticationError,
+  BadRequestError,
+  InternalServerError,
+  RateLimitError,
+} from "@anthropic-ai/sdk";
 import { abortAfter, type Program, SECRETS, type Setting, told } from "./program.js";
 
 const ask = (content: string, model = "whole-1") => ({
@@ -7,6 +17,18 @@ const ask = (content: string, model = "whole-1") => ({
   messages: [{ role: "user" as const, content }],
 });
 const tools = [{ name: "forecast", input_schema: { type: "object" as const, properties: {} } }];
+
+const ERRORS = [
+  APIConnectionError,
+  APIConnectionTimeoutError,
+  APIError,
+  APIUserAbortError,
+  AnthropicError,
+  AuthenticationError,
+  BadRequestError,
+  InternalServerError,
+  RateLimitError,
+];
 
 const clientOf = ({ url }: Setting): Anthropic => new Anthropic({ apiKey: SECRETS.anthropic, baseURL: url });
 
@@ -22,7 +44,7 @@ const program = (
       try {
         return await body(client, setting.see, ...input);
       } catch (error) {
-        setting.see(told(error, { ...Anthropic }));
+        setting.see(told(error, ERRORS));
         return "failed";
       }
     };
@@ -120,12 +142,12 @@ export const anthropicPrograms: Readonly<Record<string, Program>> = {
 
   "a request that the caller's signal aborts": program(
     (client, _see, signal: AbortSignal) => client.messages.create(ask("signal"), { signal }),
-    { input: () => [abortAfter(20)], mishaps: [{ kind: "stall", milliseconds: 400 }] },
+    { input: () => [abortAfter(60)], mishaps: [{ kind: "stall", milliseconds: 500 }] },
   ),
 
   "a backoff that the caller's signal ends": program(
     (client, _see, signal: AbortSignal) => client.messages.create(ask("signal"), { signal }),
-    { input: () => [abortAfter(40)], mishaps: [{ ...rateLimited, headers: { "retry-after": "1" } }] },
+    { input: () => [abortAfter(80)], mishaps: [{ ...rateLimited, headers: { "retry-after": "1" } }] },
   ),
 
   "a request that the client's timeout ends": program(

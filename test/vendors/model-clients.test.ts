@@ -13,7 +13,7 @@ import { repositoryRoot } from "../tools/entry-points.js";
 import { runNode } from "../tools/run-process.js";
 import { type ModelServer, startModelServer } from "./model-server.js";
 import { type NetworkWatch, watchNetwork } from "./network-watch.js";
-import { SECRETS } from "./program.js";
+import { inPlainData, noteInto, SECRETS } from "./program.js";
 import { programs } from "./programs.js";
 import type { RecordedProgram, ReplayReport } from "./replay-process.js";
 
@@ -28,11 +28,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value) ?? "null");
-
 const settled = (promise: unknown): Promise<unknown> =>
   Promise.resolve(promise).then(
-    (value) => ({ status: "ok", value: plain(value) }),
+    (value) => ({ status: "ok", value: inPlainData(value) }),
     (error: unknown) => ({ status: "error", error: String(error) }),
   );
 
@@ -50,6 +48,7 @@ interface Recorded {
   readonly stored: StoredCapsule;
   readonly outcome: unknown;
   readonly seen: unknown[];
+  readonly requests: number;
 }
 
 /** Records one run of a program, whose server is gone afterwards. */
@@ -58,25 +57,51 @@ async function record(name: string): Promise<Recorded> {
   const server: ModelServer = await startModelServer();
   const hc = hindcast({ service: "vendors" });
   const seen: unknown[] = [];
-  const entry = hc.pipeline(
-    { name },
-    make({ hc, url: server.url, see: (what) => void seen.push(plain(what)) }),
-  );
+  const entry = hc.pipeline({ name }, make({ hc, url: server.url, see: noteInto(seen) }));
   server.expect(mishaps ?? []);
   const outcome = await settled(Reflect.apply(entry, undefined, (input?.() ?? []) as never[]));
   const [stored] = await storedBy(hc);
   await server.close();
-  return { url: server.url, hc, entry, stored: stored!, outcome, seen };
+  return { url: server.url, hc, entry, stored: stored!, outcome, seen, requests: server.requests.length };
 }
+
+/** What a program must have come to, so that it is about what it says: its requests, and its outcome with what it saw. */
+const EXPECTED: Readonly<Record<string, { readonly requests?: number; readonly shows?: RegExp }>> = {
+  "a stream that is left early": { shows: /^\[\{"status":"ok","value":true\}/ },
+  "a stream that the caller's signal aborts": { shows: /^(?!.*"(?:stop|message_stop)")/ },
+  "a request that the caller's signal aborts": { shows: /"APIUserAbortError"/ },
+  "the streaming helper, aborted by the program": { shows: /"APIUserAbortError"/ },
+  "a backoff that the caller's signal ends": { shows: /"APIUserAbortError"/ },
+  "a request that the client's timeout ends": { shows: /"APIConnectionTimeoutError"/ },
+  "a request that succeeds after the client's timeout": { requests: 2 },
+  "a request that succeeds after a 429 with retry-after": { requests: 2 },
+  "a request that succeeds after a 429 and the client's own backoff": { requests: 2 },
+  "a stream that begins after a dropped connection": { requests: 2 },
+  "a connection that is always dropped": { shows: /"APIConnectionError".*"UND_ERR_SOCKET"/ },
+  "a connection that is dropped in mid-stream": { shows: /TypeError: terminated/ },
+  "the streaming helper, of a connection that is dropped": { shows: /TypeError: terminated/ },
+  "a stream that says that it failed": { shows: /"is":\["APIError".*overloaded_error/ },
+  "a bad request": { shows: /"BadRequestError".*"status":400/ },
+  "a server that keeps failing": { requests: 3, shows: /"InternalServerError".*"status":503/ },
+  "an error that leaves the run": { shows: /^\[\{"status":"error","error":"[^"]*401/ },
+  "two models in a race": { requests: 2 },
+  "a race whose loser is aborted": { requests: 2 },
+  "a stage that returns the client's promise": { requests: 2 },
+};
 
 const recorded: (RecordedProgram & { readonly seen: unknown[] })[] = [];
 
 describe.each(Object.keys(programs))("%s", (name) => {
   test("G4, G5: replays as it was, without a connection", async () => {
     const before = { ...watch.counts };
-    const { url, hc, entry, stored, outcome, seen } = await record(name);
+    const { url, hc, entry, stored, outcome, seen, requests } = await record(name);
     try {
       expect(watch.counts.fetch).toBeGreaterThan(before.fetch);
+      const expected = EXPECTED[name.replace(/^\w+: /, "")];
+      expect(requests).toBe(expected?.requests ?? 1);
+      expect(JSON.stringify([outcome, seen])).toMatch(
+        expected?.shows ?? /^\[\{"status":"ok","value":(?!"failed")/,
+      );
       expect(readCapsule(stored).replayable).toEqual({ exact: true, reasons: [] });
       const observed = [...seen];
       const file = `${stored.summary.id}.capsule`;
@@ -91,7 +116,7 @@ describe.each(Object.keys(programs))("%s", (name) => {
       const again = result.outcome as { status: string; value?: unknown; error?: unknown };
       expect(
         again.status === "ok"
-          ? { status: "ok", value: plain(again.value) }
+          ? { status: "ok", value: inPlainData(again.value) }
           : { status: again.status, error: String(again.error) },
       ).toEqual(outcome);
       expect(watch.counts).toEqual(counts);

@@ -34,8 +34,8 @@ export interface ModelServer {
   readonly url: string;
   /** The headers of each request so far. */
   readonly requests: readonly IncomingMessage["headers"][];
-  /** When each event of a `whole-…` stream was sent, by `performance.now()`. */
-  readonly sentAt: readonly number[];
+  /** The events of `whole-…` streams, and when each was sent, by `performance.now()`. */
+  readonly sent: readonly { readonly event: string; readonly at: number }[];
   /** What befalls the next requests, one each. */
   expect(mishaps: readonly Mishap[]): void;
   close(): Promise<void>;
@@ -49,11 +49,11 @@ const PROTOCOLS: Readonly<Record<string, (asked: { model: string; tools?: unknow
 
 export async function startModelServer(): Promise<ModelServer> {
   const requests: IncomingMessage["headers"][] = [];
-  const sentAt: number[] = [];
+  const sent: { event: string; at: number }[] = [];
   const mishaps: Mishap[] = [];
   const server = createServer((request, outgoing) => {
     requests.push(request.headers);
-    answer(request, outgoing, mishaps.shift(), sentAt).catch((error: unknown) => {
+    answer(request, outgoing, mishaps.shift(), sent).catch((error: unknown) => {
       outgoing.destroy(error as Error);
     });
   });
@@ -61,7 +61,7 @@ export async function startModelServer(): Promise<ModelServer> {
   return {
     url: `http://localhost:${(server.address() as AddressInfo).port}`,
     requests,
-    sentAt,
+    sent,
     expect: (more) => void mishaps.push(...more),
     close: () => stop(server),
   };
@@ -78,7 +78,7 @@ async function answer(
   request: IncomingMessage,
   outgoing: ServerResponse,
   mishap: Mishap | undefined,
-  sentAt: number[],
+  sent: { event: string; at: number }[],
 ): Promise<void> {
   const asked = (await bodyOf(request)) as { model: string; stream?: boolean; tools?: unknown[] };
   if (mishap?.kind === "drop") return void request.socket.destroy();
@@ -99,7 +99,7 @@ async function answer(
   if (manner === "whole") {
     for (const event of events) {
       outgoing.write(event);
-      sentAt.push(performance.now());
+      sent.push({ event, at: performance.now() });
       await sleep(Number(pace));
     }
   } else {

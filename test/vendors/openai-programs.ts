@@ -1,4 +1,14 @@
-import OpenAI from "openai";
+import OpenAI, {
+  APIConnectionError,
+  APIConnectionTimeoutError,
+  APIError,
+  APIUserAbortError,
+  AuthenticationError,
+  BadRequestError,
+  InternalServerError,
+  OpenAIError,
+  RateLimitError,
+} from "openai";
 import { abortAfter, type Program, SECRETS, type Setting, told } from "./program.js";
 
 const ask = (content: string, model = "whole-1") => ({
@@ -10,6 +20,18 @@ const tools = [
     type: "function" as const,
     function: { name: "forecast", parameters: { type: "object", properties: {} } },
   },
+];
+
+const ERRORS = [
+  APIConnectionError,
+  APIConnectionTimeoutError,
+  APIError,
+  APIUserAbortError,
+  OpenAIError,
+  AuthenticationError,
+  BadRequestError,
+  InternalServerError,
+  RateLimitError,
 ];
 
 const clientOf = ({ url }: Setting, options: ConstructorParameters<typeof OpenAI>[0] = {}): OpenAI =>
@@ -27,7 +49,7 @@ const program = (
       try {
         return await body(client, setting.see, ...input);
       } catch (error) {
-        setting.see(told(error, { ...OpenAI }));
+        setting.see(told(error, ERRORS));
         return "failed";
       }
     };
@@ -145,7 +167,7 @@ export const openaiPrograms: Readonly<Record<string, Program>> = {
 
   "a request that the caller's signal aborts": program(
     (client, _see, signal: AbortSignal) => client.chat.completions.create(ask("signal"), { signal }),
-    { input: () => [abortAfter(20)], mishaps: [{ kind: "stall", milliseconds: 400 }] },
+    { input: () => [abortAfter(60)], mishaps: [{ kind: "stall", milliseconds: 500 }] },
   ),
 
   "a request that the client's timeout ends": program(

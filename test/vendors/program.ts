@@ -6,7 +6,7 @@ export interface Setting {
   readonly hc: Hindcast;
   /** Where the model server is, or was. */
   readonly url: string;
-  /** Notes what the program has seen: plain data. */
+  /** Notes what the program has seen. */
   readonly see: (what: unknown) => void;
 }
 
@@ -23,13 +23,22 @@ export interface Program {
 /** The keys that the clients are given, and that no capsule may hold. */
 export const SECRETS = { openai: "sk-test-oNotInAnyCapsule", anthropic: "sk-ant-test-aNotInAnyCapsule" };
 
-/** What can be told of an error in plain data, down to its cause. */
-export function told(error: unknown, classes: Readonly<Record<string, unknown>>): unknown {
+/** Notes into `seen`, as plain data: the clients go on changing what they have handed out. */
+export function noteInto(seen: unknown[]): Setting["see"] {
+  return (what) => void seen.push(inPlainData(what));
+}
+
+export function inPlainData(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value) ?? "null");
+}
+
+type ErrorClass = abstract new (...input: never[]) => Error;
+
+/** What can be told of an error in plain data, down to its cause; `classes` are the vendor's own. */
+export function told(error: unknown, classes: readonly ErrorClass[]): unknown {
   if (!(error instanceof Error)) return String(error);
   const { status, code, requestID, type } = error as Error & Partial<Record<string, unknown>>;
-  const is = Object.entries(classes)
-    .filter(([, known]) => typeof known === "function" && error instanceof known)
-    .map(([name]) => name);
+  const is = classes.filter((known) => error instanceof known).map(({ name }) => name);
   const cause = error.cause === undefined ? undefined : told(error.cause, classes);
   return { is, text: String(error), status, code, requestID, type, cause };
 }

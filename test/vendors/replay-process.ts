@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type NetworkWatch, watchNetwork } from "./network-watch.js";
+import { noteInto } from "./program.js";
 
 /** A capsule in a file, and what it is of. */
 export interface RecordedProgram {
@@ -36,7 +37,7 @@ for (const { name, url, file } of recorded) {
   const program = programs[name];
   if (program === undefined) throw new Error(`There is no program "${name}".`);
   const seen: unknown[] = [];
-  const entry = hc.pipeline({ name }, program.make({ hc, url, see: (what) => void seen.push(what) }));
+  const entry = hc.pipeline({ name }, program.make({ hc, url, see: noteInto(seen) }));
   const result = await replay(readFileSync(join(folder, file)), entry);
   results[name] = { explained: explain(result), seen };
 }
