@@ -15,6 +15,7 @@ import { takeSnapshot } from "../../src/capsule/snapshot.js";
 import { sampleCapsule } from "../../src/testing/sample-capsule.js";
 import { recordLoan, settle } from "../golden/loan.js";
 import { prepare, programs } from "../programs/program.js";
+import { startRandomServer } from "../programs/random-server.js";
 import { recordableValues } from "./recordable-values.js";
 
 const isLong = process.env["HINDCAST_LONG"] === "1";
@@ -65,7 +66,9 @@ describe("G4, G12: a capsule comes back as it was", () => {
       return name;
     };
     const sample = fc.sample(programs, { numRuns: isLong ? 300 : 40, seed: 5 });
-    await Promise.allSettled(sample.map((program) => prepare(hc, program, perform).entry(1)));
+    await using server = await startRandomServer();
+    const entries = sample.map((program) => prepare(hc, program, perform, server.url).entry);
+    await Promise.allSettled(entries.map((entry) => entry(1, AbortSignal.timeout(5))));
     await hc.flush();
     let count = 0;
     // A stage that a loser of a race calls after the end is a root of its own.
