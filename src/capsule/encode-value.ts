@@ -16,6 +16,8 @@ import {
   ErrorNode,
   InstanceNode,
   MapNode,
+  NAMED,
+  NamedNode,
   ReferenceNode,
   RegExpNode,
   SetNode,
@@ -24,7 +26,7 @@ import {
 import { Marker } from "./marker.js";
 import type { Snapshot } from "./snapshot.js";
 
-/** Tag numbers of the IANA registry, and the names that go with tag 27. */
+/** Tag numbers of the IANA registry. */
 export const TAG = {
   epochTime: 1,
   unsignedBignum: 2,
@@ -56,20 +58,6 @@ export const TYPED_ARRAY_TAG: Readonly<
   Float32Array: 85,
   Float64Array: 86,
 };
-
-/** First element of the array under tag 27. */
-export const NAMED = {
-  marker: "hindcast.marker",
-  hole: "hindcast.hole",
-  error: "hindcast.error",
-  instance: "hindcast.instance",
-  fields: "hindcast.fields",
-  utf16: "hindcast.utf16",
-  regExp: "RegExp",
-  buffer: "Buffer",
-  dataView: "DataView",
-  arrayBuffer: "ArrayBuffer",
-} as const;
 
 const MAJOR = {
   unsigned: 0x00,
@@ -253,6 +241,9 @@ export class CborWriter {
     } else if (node instanceof UrlNode) {
       this.tag(TAG.uri);
       this.text(node.href);
+    } else if (node instanceof NamedNode) {
+      this.#named(node.name, 1 + node.parts.length);
+      for (const part of node.parts) this.value(part);
     } else if (node instanceof Marker) {
       this.#named(NAMED.marker, 5);
       this.text(node.reason);

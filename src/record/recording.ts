@@ -80,6 +80,8 @@ export interface EffectEntry extends Begun {
   readonly name: string;
   readonly call: number;
   readonly ordinal: number;
+  delivered: boolean;
+  readonly item: boolean;
 }
 
 /** A recording, looked at from outside. */
@@ -209,7 +211,9 @@ export class Recording implements RunListener {
       input: this.#takeAll(input),
       outcome: PENDING,
       asynchronous: false,
+      delivered: false,
       unprompted: !this.#prompting.open,
+      item: false,
     });
     this.#enter("effect-start", index);
     return index;
