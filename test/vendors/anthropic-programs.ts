@@ -9,7 +9,7 @@ import Anthropic, {
   InternalServerError,
   RateLimitError,
 } from "@anthropic-ai/sdk";
-import { abortAfter, type Program, SECRETS, type Setting, told } from "./program.js";
+import { abortAfterRequest, type Program, SECRETS, type Setting, told } from "./program.js";
 
 const ask = (content: string, model = "whole-1") => ({
   model,
@@ -137,17 +137,20 @@ export const anthropicPrograms: Readonly<Record<string, Program>> = {
         ),
         see,
       ),
-    { input: () => [{ signal: abortAfter(70) }] },
+    { input: (server) => [{ signal: abortAfterRequest(server, 70) }] },
   ),
 
   "a request that the caller's signal aborts": program(
     (client, _see, signal: AbortSignal) => client.messages.create(ask("signal"), { signal }),
-    { input: () => [abortAfter(60)], mishaps: [{ kind: "stall", milliseconds: 500 }] },
+    { input: (server) => [abortAfterRequest(server, 20)], mishaps: [{ kind: "stall", milliseconds: 500 }] },
   ),
 
   "a backoff that the caller's signal ends": program(
     (client, _see, signal: AbortSignal) => client.messages.create(ask("signal"), { signal }),
-    { input: () => [abortAfter(80)], mishaps: [{ ...rateLimited, headers: { "retry-after": "1" } }] },
+    {
+      input: (server) => [abortAfterRequest(server, 20)],
+      mishaps: [{ ...rateLimited, headers: { "retry-after": "1" } }],
+    },
   ),
 
   "a request that the client's timeout ends": program(
@@ -156,8 +159,8 @@ export const anthropicPrograms: Readonly<Record<string, Program>> = {
   ),
 
   "a request that succeeds after the client's timeout": program(
-    async (client) => (await client.messages.create(ask("timeout"), { timeout: 60 })).id,
-    { mishaps: [{ kind: "stall", milliseconds: 300 }] },
+    async (client) => (await client.messages.create(ask("timeout"), { timeout: 200 })).id,
+    { mishaps: [{ kind: "stall", milliseconds: 600 }] },
   ),
 
   "a request that succeeds after a 429 with retry-after": program(

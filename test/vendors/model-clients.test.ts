@@ -59,7 +59,7 @@ async function record(name: string): Promise<Recorded> {
   const seen: unknown[] = [];
   const entry = hc.pipeline({ name }, make({ hc, url: server.url, see: noteInto(seen) }));
   server.expect(mishaps ?? []);
-  const outcome = await settled(Reflect.apply(entry, undefined, (input?.() ?? []) as never[]));
+  const outcome = await settled(Reflect.apply(entry, undefined, (input?.(server) ?? []) as never[]));
   const [stored] = await storedBy(hc);
   await server.close();
   return { url: server.url, hc, entry, stored: stored!, outcome, seen, requests: server.requests.length };

@@ -6,6 +6,7 @@
  * in pieces that hold half an event or several, up to 20 ms apart.
  */
 import { randomUUID } from "node:crypto";
+import { EventEmitter, once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -36,6 +37,8 @@ export interface ModelServer {
   readonly requests: readonly IncomingMessage["headers"][];
   /** The events of `whole-…` streams, and when each was sent, by `performance.now()`. */
   readonly sent: readonly { readonly event: string; readonly at: number }[];
+  /** When the next request has come. */
+  nextRequest(): Promise<void>;
   /** What befalls the next requests, one each. */
   expect(mishaps: readonly Mishap[]): void;
   close(): Promise<void>;
@@ -51,8 +54,10 @@ export async function startModelServer(): Promise<ModelServer> {
   const requests: IncomingMessage["headers"][] = [];
   const sent: { event: string; at: number }[] = [];
   const mishaps: Mishap[] = [];
+  const arrivals = new EventEmitter();
   const server = createServer((request, outgoing) => {
     requests.push(request.headers);
+    arrivals.emit("request");
     answer(request, outgoing, mishaps.shift(), sent).catch((error: unknown) => {
       outgoing.destroy(error as Error);
     });
@@ -62,6 +67,7 @@ export async function startModelServer(): Promise<ModelServer> {
     url: `http://localhost:${(server.address() as AddressInfo).port}`,
     requests,
     sent,
+    nextRequest: async () => void (await once(arrivals, "request")),
     expect: (more) => void mishaps.push(...more),
     close: () => stop(server),
   };

@@ -9,7 +9,7 @@ import OpenAI, {
   OpenAIError,
   RateLimitError,
 } from "openai";
-import { abortAfter, type Program, SECRETS, type Setting, told } from "./program.js";
+import { abortAfterRequest, type Program, SECRETS, type Setting, told } from "./program.js";
 
 const ask = (content: string, model = "whole-1") => ({
   model,
@@ -162,12 +162,12 @@ export const openaiPrograms: Readonly<Record<string, Program>> = {
         ),
         see,
       ),
-    { input: () => [{ signal: abortAfter(70) }] },
+    { input: (server) => [{ signal: abortAfterRequest(server, 70) }] },
   ),
 
   "a request that the caller's signal aborts": program(
     (client, _see, signal: AbortSignal) => client.chat.completions.create(ask("signal"), { signal }),
-    { input: () => [abortAfter(60)], mishaps: [{ kind: "stall", milliseconds: 500 }] },
+    { input: (server) => [abortAfterRequest(server, 20)], mishaps: [{ kind: "stall", milliseconds: 500 }] },
   ),
 
   "a request that the client's timeout ends": program(
@@ -176,8 +176,8 @@ export const openaiPrograms: Readonly<Record<string, Program>> = {
   ),
 
   "a request that succeeds after the client's timeout": program(
-    async (client) => (await client.chat.completions.create(ask("timeout"), { timeout: 60 })).id,
-    { mishaps: [{ kind: "stall", milliseconds: 300 }] },
+    async (client) => (await client.chat.completions.create(ask("timeout"), { timeout: 200 })).id,
+    { mishaps: [{ kind: "stall", milliseconds: 600 }] },
   ),
 
   "a request that succeeds after a 429 with retry-after": program(

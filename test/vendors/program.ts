@@ -1,5 +1,5 @@
 import type { Hindcast } from "hindcast";
-import type { Mishap } from "./model-server.js";
+import type { Mishap, ModelServer } from "./model-server.js";
 
 /** What a program is made from. A replay makes it anew, in another process even. */
 export interface Setting {
@@ -15,7 +15,7 @@ export interface Program {
   /** What befalls its requests. */
   readonly mishaps?: readonly Mishap[];
   /** What it is called with; nothing by default. */
-  readonly input?: () => readonly unknown[];
+  readonly input?: (server: ModelServer) => readonly unknown[];
   /** The root, to be wrapped. */
   readonly make: (setting: Setting) => (...input: never[]) => unknown;
 }
@@ -43,9 +43,9 @@ export function told(error: unknown, classes: readonly ErrorClass[]): unknown {
   return { is, text: String(error), status, code, requestID, type, cause };
 }
 
-/** Aborts after so many milliseconds of the caller's time. */
-export function abortAfter(milliseconds: number): AbortSignal {
+/** A signal that aborts so many milliseconds after the server has had the next request. */
+export function abortAfterRequest(server: ModelServer, milliseconds: number): AbortSignal {
   const controller = new AbortController();
-  setTimeout(() => controller.abort(), milliseconds);
+  void server.nextRequest().then(() => setTimeout(() => controller.abort(), milliseconds));
   return controller.signal;
 }
