@@ -1,4 +1,3 @@
-import { createRequire } from "node:module"; const require = createRequire(import.meta.url);
 /**
  * `fetch`. Within a run each exchange is an effect: the response's head is its result, and what is read
  * of the body are effects of their own, chunk by chunk, as they come.
@@ -21,7 +20,7 @@ export function patchFetch(): Undo[] {
         const { call, conductor } = capture;
         const effect = { ...nextEffect(call, "fetch"), doubt: doubtOf(init, call.definition.name) };
         // Whatever it does (its own clock, retries and sockets) is its own business.
-        const perform = (): Promise<Response> => suspend(() => original(input, init).then((r) => { ((globalThis as any).SIG ??= []).push([((r as any).L1 = () => require("node:events").getEventListeners(init?.signal, "abort").length, (r as any).L0 = (r as any).L1(), (globalThis as any).SIG ??= [], setTimeout(() => { (r.body as any).L2 = (r as any).L1(); }, 150), r.body), init?.signal, r]); init?.signal?.addEventListener("abort", () => { (r.body as any).ABORTED = new Error().stack?.split("\n").slice(2,9).join("|"); (r.body as any).L = (r as any).L0 + " " + (r as any).L1(); (r.body as any).STATE1 = require("node:util").inspect(r.body);}); return r; }));
+        const perform = (): Promise<Response> => suspend(() => original(input, init));
         return conductor.effect(effect, requestOf(input, init), perform) as Promise<Response>;
       }, original),
     ),

@@ -38,11 +38,8 @@ function webSource(stream: ReadableStream<unknown>): Pull {
   let reader: ReadableStreamDefaultReader<unknown> | undefined;
   return async (method, input) => {
     reader ??= stream.getReader();
-    const L = (globalThis as any).LOGS ??= []; const me = (stream as any).ME ??= Math.random();
-    if (method === "next") { L.push([me,"read"]); return reader.read().then((x)=>{L.push([me,"got", x.done]); return x;}, (e)=>{L.push([me,"failed", String(e)]); throw e;}); }
-    L.push([me,"cancel", String(input[0])]);
+    if (method === "next") return reader.read();
     await reader.cancel(input[0]);
-    L.push([me,"cancelled"]);
     return ENDED;
   };
 }
