@@ -40,6 +40,8 @@ function passageOfStream(stream: object, kind: StreamKind): Passage {
   };
 }
 
+const BODY = new RecordedStream("byte-stream");
+
 /** A response passes with its head as it is; its body is the stream. */
 function passageOfResponse(response: Response): Passage | undefined {
   const { body, status } = response;
@@ -51,7 +53,8 @@ function passageOfResponse(response: Response): Passage | undefined {
     recorded: response,
     synchronous: false,
     source: sourceOf(body, kind),
-    open: (pull) => likeResponse(response, openStream(new RecordedStream(kind), pull) as ReadableStream),
+    // Of bytes, whatever it was made from: so it is with what comes by `fetch`, and none other can be told in a record.
+    open: (pull) => likeResponse(response, openStream(BODY, pull) as ReadableStream),
   };
 }
 

@@ -216,10 +216,11 @@ describe("G4, G5: what a program sees of an exchange", () => {
         return "never";
       },
     );
-    expect(outcome).toMatchObject([
-      [expect.stringContaining("TimeoutError")],
+    const [silent, chunks, speaking] = outcome as [unknown[], number, unknown[]];
+    expect([silent[0], chunks, speaking[0]]).toEqual([
+      expect.stringContaining("TimeoutError"),
       3,
-      [expect.stringContaining("AbortError")],
+      expect.stringContaining("AbortError"),
     ]);
   });
 
