@@ -75,8 +75,11 @@ export function callInRun(
       context,
       follow: (promise) => follow(call, context, promise),
     });
-    if (isFollowed) return result;
-    call.asynchronous = false;
+    if (!isFollowed) {
+      call.asynchronous = false;
+      run.end(call, { status: "ok", value: result }, false);
+    }
+    return result;
   }
   const passage = passageOf(result);
   if (passage !== undefined) return stageStream(call, context, passage, false);

@@ -56,6 +56,7 @@ function following(thenable: object, then: Then, waiting: Follower[]): Then {
     if (waiting.length === 0 && !(last !== undefined && types.isPromise(thenable))) {
       return Reflect.apply(then, thenable, [fulfilled, rejected]);
     }
+    let answered = false;
     let threw = false;
     let resolve: (value: unknown) => void = () => undefined;
     let reject: (error: unknown) => void = () => undefined;
@@ -77,10 +78,12 @@ function following(thenable: object, then: Then, waiting: Follower[]): Then {
     if (typeof rejected !== "function") handed.catch(() => undefined);
     const settled = [
       (value: unknown) => {
+        answered = true;
         resolve(value);
         return handed;
       },
       (error: unknown) => {
+        answered = true;
         reject(error);
         return handed;
       },
@@ -89,6 +92,8 @@ function following(thenable: object, then: Then, waiting: Follower[]): Then {
     try {
       return context === undefined ? ask() : runIn(context, ask);
     } catch (error) {
+      // Whoever awaits it has an answer, and no ear for what it throws after that.
+      if (answered) return handed;
       threw = true;
       reject(error);
       throw error;

@@ -50,12 +50,12 @@ export function standIn<F extends AnyFunction>(
 
 /** A method has no `prototype` of its own, as the functions that most stages are have none. */
 function callable(call: (self: unknown, input: readonly unknown[]) => unknown): object {
-  const { made } = {
+  const methods = {
     made(this: unknown, ...input: unknown[]): unknown {
       return call(this, input);
     },
-  };
-  return made;
+  } as unknown as { readonly made: object };
+  return methods.made;
 }
 
 function constructible(

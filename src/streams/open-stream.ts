@@ -38,7 +38,7 @@ function likeReadable(made: Readable, original: object | undefined): Readable {
   const prototype = Object.getPrototypeOf(original) as object;
   if (prototype !== Readable.prototype) {
     const { constructor: _, ...reading } = Object.getOwnPropertyDescriptors<object>(Readable.prototype);
-    Object.setPrototypeOf(made, Object.create(prototype, reading as PropertyDescriptorMap) as object);
+    Object.setPrototypeOf(made, Object.create(prototype, reading) as object);
   }
   return like(made, original);
 }
@@ -77,7 +77,11 @@ function iterable(object: object, pull: Pull): object {
     return made;
   };
   const descriptor = { value: begin, writable: true, configurable: true };
-  if (Reflect.defineProperty(object, Symbol.asyncIterator, descriptor)) return object;
+  try {
+    if (Reflect.defineProperty(object, Symbol.asyncIterator, descriptor)) return object;
+  } catch {
+    // A Proxy that refuses by throwing is like one that refuses.
+  }
   return new Proxy(Object.create(object) as object, {
     get(_target, key) {
       if (key === Symbol.asyncIterator) return begin;

@@ -2,12 +2,18 @@
 import type { Condition } from "./conditions.js";
 import type { Difference } from "./matrix.js";
 
-export type Position = "a root" | "a stage" | "an effect";
+export type Position =
+  | "a root"
+  | "a stage"
+  | "an effect"
+  | "a decorated method"
+  | "a method decorated in the older dialect";
 
 /** The differences of a function wrapped as that, in that condition. */
 export function byDesign(position: Position, { runs, recorded }: Condition): readonly Difference[] {
   const differences: Difference[] = [];
   const stage = position !== "an effect";
+  const isRoot = stage && position !== "a stage";
   if (runs && (stage || recorded)) {
     differences.push({
       note: "the very promise",
@@ -22,7 +28,7 @@ export function byDesign(position: Position, { runs, recorded }: Condition): rea
       reason: "the stream in the place of a Node stream reads less ahead than one that nobody looks at",
     });
   }
-  if (recorded && position === "a root") {
+  if (recorded && isRoot) {
     differences.push({
       note: "order",
       callable: /Node Readable/,
@@ -42,7 +48,7 @@ export function byDesign(position: Position, { runs, recorded }: Condition): rea
       reason: "each item of an effect's stream has its turn, in which the next one is produced",
     });
   }
-  if (recorded && position === "a root") {
+  if (recorded && isRoot) {
     differences.push({
       note: "arguments",
       ending: /^is aborted$/,

@@ -21,12 +21,20 @@ const positions = {
     wrap: (body, { name }) => hc.effect({ name }, body),
     around: (body) => hc.pipeline({ name: "around" }, body)(),
   }),
+  "a decorated method": (hc) => ({
+    wrap: (body, { name }) => hc.tool({ name })(body, { kind: "method", name }),
+  }),
+  "a method decorated in the older dialect": (hc) => ({
+    wrap: (body, { name }) => hc.tool({ name })({}, name, { value: body }).value as typeof body,
+  }),
 } satisfies Record<Position, (hc: Hindcast) => Pick<Wrapper, "wrap" | "around">>;
 
 const table = new Map<string, Map<string, Cell[]>>();
 
 describe.each(Object.keys(positions) as Position[])("G1, G2: %s", (position) => {
-  describe.each(conditions)("$name", (condition) => {
+  // A decorator wraps as a call does: what differs can be seen in any condition.
+  const applying = position.includes("decorated") ? conditions.slice(0, 2) : conditions;
+  describe.each(applying)("$name", (condition) => {
     let wrapper: Wrapper;
     let hc: Hindcast;
     let end: () => Promise<void>;

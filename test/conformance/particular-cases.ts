@@ -1,6 +1,9 @@
 /** Functions that are a kind of their own: those that call themselves, are constructed, change what they are given. */
 import { attempt, type Case, settled, tick, ticks, type Trial } from "./trial.js";
 
+// Methods are taken off their classes here, to be put back wrapped.
+/* oxlint-disable typescript/unbound-method */
+
 function one(callable: string, ending: string, play: (trial: Trial) => Promise<void>, open = false): Case {
   return { callable, ending, play, open };
 }
@@ -246,5 +249,17 @@ export const particularCases: readonly Case[] = [
     const [a, b] = [get(), get()];
     note("the very promise", a === shared && b === shared);
     note("the very value", [(await a) === value, (await b) === value]);
+  }),
+  one("function that gives one promise of a subclass to all", "resolves", async ({ wrap, note }) => {
+    class Own extends Promise<unknown> {}
+    const value = { a: 1 };
+    const shared = Own.resolve(value);
+    const get = wrap(() => shared, { name: "get" });
+    const all = Array.from({ length: 2_000 }, () => get());
+    note(
+      "the very promise",
+      all.every((promise) => promise === shared),
+    );
+    note("the very value", [(await get()) === value, (await all[0]) === value, (await get()) === value]);
   }),
 ];

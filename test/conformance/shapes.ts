@@ -1,6 +1,9 @@
 /** The ways in which a function is held and called. */
 import type { AnyFunction, Trial } from "./trial.js";
 
+// Methods are taken off their classes here, to be put back wrapped.
+/* oxlint-disable typescript/unbound-method */
+
 /** What the function does, whichever shape it has. */
 export type Body = (self: unknown, input: readonly unknown[]) => unknown;
 
@@ -42,7 +45,7 @@ function isConstructible(value: AnyFunction): boolean {
   }
 }
 
-function held(bare: Loose, trial: Trial, self: unknown = undefined): Held {
+function held(bare: Loose, trial: Trial, self?: unknown): Held {
   const wrapped = trial.wrap(bare, { name: "subject" });
   return { bare, wrapped, self, call: (...input) => Reflect.apply(wrapped, self as never, input as never[]) };
 }
