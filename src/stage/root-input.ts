@@ -102,16 +102,21 @@ const controllers = new WeakMap<AbortSignal, AbortController>();
  */
 function followAfter(signal: AbortSignal, controller: AbortController): void {
   const own = controller.signal;
-  if (getEventListeners(own, "abort").length > 0) {
-    signal.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
-    return;
-  }
+  if (getEventListeners(own, "abort").length > 0) return followAlways(signal, controller);
   controllers.set(own, controller);
-  const reference = new WeakRef(own);
+  followers.register(own, followWhileHeld(signal, new WeakRef(own)));
+}
+
+function followAlways(signal: AbortSignal, controller: AbortController): void {
+  signal.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
+}
+
+/** Functions made in one call hold all that any of them uses: so here nothing may use the controller. */
+function followWhileHeld(signal: AbortSignal, own: WeakRef<AbortSignal>): () => void {
   const abort = (): void => {
-    const held = reference.deref();
+    const held = own.deref();
     if (held !== undefined) controllers.get(held)?.abort(signal.reason);
   };
   signal.addEventListener("abort", abort, { once: true });
-  followers.register(own, () => signal.removeEventListener("abort", abort));
+  return () => signal.removeEventListener("abort", abort);
 }
