@@ -113,7 +113,8 @@ function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>
 /** Follows a promise, and gives one that has the members that somebody has put on it. */
 function followPromise(call: StageCall, context: Context, promise: object): Promise<unknown> {
   const followed = follow(call, context, promise as Promise<unknown>);
-  copyMembers(promise, followed);
+  // Node itself puts symbols on promises, so that to look for those alone would cost every call.
+  if (Object.getOwnPropertyNames(promise).length > 0) copyMembers(promise, followed);
   return followed;
 }
 

@@ -7,7 +7,7 @@ import { byDesign, notForEffects, type Position } from "./differences.js";
 import { type Cell, casesOfMatrix, type Difference, examine, renderTable, type Wrapper } from "./matrix.js";
 import type { AnyFunction } from "./trial.js";
 
-const cases = casesOfMatrix(process.env["HINDCAST_LONG"] === "1");
+const cases = casesOfMatrix();
 const callables = [...new Set(cases.map(({ callable }) => callable))];
 
 /** What is called, and where from. */

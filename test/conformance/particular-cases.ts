@@ -32,11 +32,6 @@ export const particularCases: readonly Case[] = [
     );
     note("the very error", (attempt(() => dive(50)) as { value?: unknown }).value === error);
   }),
-  one("recursive function", "overflows the stack", async ({ wrap, note }) => {
-    const dive: () => number = wrap((): number => dive() + 1, { name: "dive" });
-    const ended = attempt(dive);
-    note("how", [ended.how, ended.how === "threw" && ended.value instanceof RangeError]);
-  }),
   one("recursive async function", "resolves", async ({ wrap, note, log }) => {
     const walk: (n: number) => Promise<number> = wrap(
       async (n: number): Promise<number> => {
