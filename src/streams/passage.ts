@@ -23,10 +23,14 @@ export interface Passage {
 /** How `value` is passed on; undefined where it is no stream, and passes as it is. */
 export function passageOf(value: unknown): Passage | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const kind = streamKindOf(value);
-  if (kind !== undefined) return passageOfStream(value, kind);
-  if (types.isProxy(value) || !(value instanceof Response)) return undefined;
-  return passageOfResponse(value);
+  try {
+    const kind = streamKindOf(value);
+    if (kind !== undefined) return passageOfStream(value, kind);
+    if (types.isProxy(value) || !(value instanceof Response)) return undefined;
+    return passageOfResponse(value);
+  } catch {
+    return undefined; // a Proxy or a getter that throws: whoever reads it will hear of it there
+  }
 }
 
 function passageOfStream(stream: object, kind: StreamKind): Passage {
