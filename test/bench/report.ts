@@ -3,6 +3,7 @@ import { type BudgetRow, budgetRows, eachOf, type Figures, us } from "./budget.j
 import type { CallCost, CallCosts } from "./measures/measure-calls.js";
 import type { ServiceCost } from "./measures/measure-service.js";
 import { PAYLOADS, type PayloadName, payloads } from "./payloads.js";
+import { table } from "./table.js";
 
 export interface Machine {
   readonly node: string;
@@ -18,15 +19,6 @@ export interface Results extends Figures {
   readonly machine: Machine;
   /** The shorter series on other lines of Node, by version. */
   readonly lines: Readonly<Record<string, CallCosts>>;
-}
-
-type Cell = string | number;
-
-export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const line = (cells: readonly Cell[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, index) => (index === 0 ? "---" : "--:"))), ...rows.map(line)].join(
-    "\n",
-  );
 }
 
 export function report(results: Results): string {
@@ -144,7 +136,7 @@ function growthTables({ replay }: Results): string {
 }
 
 function serviceTable({ service }: Results): string {
-  const row = (name: string, cost: ServiceCost): Cell[] => [
+  const row = (name: string, cost: ServiceCost): (string | number)[] => [
     name,
     ...[cost.p50, cost.p99, cost.p999, cost.delayP99, cost.delayMaximum].map(({ median }) =>
       median.toFixed(2),
