@@ -16,7 +16,7 @@ import { table } from "./table.js";
 const BASELINE = join(benchRoot, "guard-baseline.json");
 const TOLERANCE = 0.15;
 /** Compilers decide anew in each process: the best of several is what the code can do. */
-const PROCESSES = 3;
+const PROCESSES = 4;
 const STABILITY_RUNS = 10;
 const SLOWDOWN = "0.25";
 

@@ -8,10 +8,13 @@ export async function referenceWork(value: Record<string, unknown>): Promise<num
   let sum = 0;
   for (let index = 0; index < 4; index++) {
     const copy: Record<string, unknown> = { ...value };
-    for (const key in copy) if (typeof copy[key] === "string") sum += (copy[key] as string).length;
+    for (const key in copy) {
+      const field = copy[key];
+      if (typeof field === "string") sum += field.length;
+    }
     open.set(index, { copy, at: sum });
     sum += await new Promise<number>((resolve) => {
-      Promise.resolve(index).then((settled) => resolve(settled + (open.get(settled)?.at ?? 0)), undefined);
+      void Promise.resolve(index).then((settled) => resolve(settled + (open.get(settled)?.at ?? 0)));
     });
     open.delete(index);
   }

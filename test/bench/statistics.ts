@@ -23,6 +23,14 @@ export function median(samples: readonly number[]): number {
   return distributionOf(samples).median;
 }
 
+/** The value below which so large a share of the samples is. */
+export function quantileOf(samples: readonly number[], share: number): number {
+  return quantile(
+    samples.toSorted((a, b) => a - b),
+    share,
+  );
+}
+
 function quantile(sorted: readonly number[], share: number): number {
   const place = (sorted.length - 1) * share;
   const below = sorted[Math.floor(place)] as number;

@@ -1,6 +1,7 @@
 /**
- * Measures what the guard watches, each by turns with the reference work, and prints the ratios of the shortest times as
- * one line of JSON: what else the machine does makes times longer, and never shorter.
+ * Measures what the guard watches, each by turns with the reference work, in processor time of the main thread, and prints
+ * one line of JSON. What else the machine does takes no processor time of this thread; what makes it slower all the same (a
+ * shared core, a cold cache) meets both of two neighbours, and of many batches some are spared.
  *
  * HINDCAST_GUARD_SLOWDOWN=0.25 makes each call longer by that share, to see that the guard notices.
  */
@@ -9,14 +10,16 @@ import { context, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { BasicTracerProvider } from "@opentelemetry/sdk-trace-base";
 import { type Hindcast, hindcast } from "hindcast";
-import { GUARDED, type Guarded, type GuardFigures } from "../guard-figures.js";
+import type { Guarded } from "../guard-figures.js";
+import { mainThreadClock } from "../main-thread-clock.js";
 import { application, prompt, tensor } from "../payloads.js";
 import { referenceWork } from "../reference-work.js";
+import { quantileOf } from "../statistics.js";
 
 const slowdown = Number(process.env["HINDCAST_GUARD_SLOWDOWN"] ?? 0);
-const WARM_UP_MILLISECONDS = 400;
-const MILLISECONDS = 900;
-/** Of one batch: shorter than what a scheduler gives a process at once, so that many batches are not interrupted. */
+const WARM_UP_BATCHES = 250;
+const BATCHES = 300;
+const CALIBRATION_BATCHES = 60;
 const BATCH_NANOSECONDS = 1_000_000;
 
 /** Iterations of a loop that a call is made longer by. */
@@ -60,50 +63,64 @@ function recorded(value: unknown, hc: Hindcast): Subject {
 }
 
 async function batchOf({ call, value, after }: Subject, calls: number): Promise<number> {
-  const start = process.hrtime.bigint();
+  const start = mainThreadClock.read();
   for (let index = 0; index < calls; index++) await call(value);
   // The turns of what was recorded are part of its cost, and so is what flushes it.
   await turn();
   await after();
-  return Number(process.hrtime.bigint() - start) / calls;
+  return (mainThreadClock.read() - start) / calls;
 }
 
-async function shortest(
-  subjects: readonly Subject[],
-  milliseconds: number,
-  calls: readonly number[],
-): Promise<number[]> {
-  const best = subjects.map(() => Number.POSITIVE_INFINITY);
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end) {
-    for (const [index, subject] of subjects.entries()) {
-      const time = await batchOf(subject, calls[index] as number);
-      best[index] = Math.min(best[index] as number, time);
-    }
+interface Times {
+  /** Nanoseconds of a call of each. */
+  readonly own: number;
+  readonly other: number;
+}
+
+/** So many neighbouring batches. Of each the third in a hundred from below: interference makes a batch longer only. */
+async function timesOf(
+  subject: Subject,
+  other: Subject,
+  calls: readonly [number, number],
+  batches: number,
+): Promise<Times> {
+  const series: { readonly own: number[]; readonly other: number[] } = { own: [], other: [] };
+  for (let batch = 0; batch < batches; batch++) {
+    series.own.push(await batchOf(subject, calls[0]));
+    series.other.push(await batchOf(other, calls[1]));
   }
-  return best;
+  return { own: quantileOf(series.own, 0.03), other: quantileOf(series.other, 0.03) };
+}
+
+function callsIn(nanoseconds: number, each: number): number {
+  return Math.max(1, Math.round(nanoseconds / each));
 }
 
 async function ratioOf(subject: Subject): Promise<number> {
-  const subjects = [subject, reference];
-  const first = await shortest(subjects, WARM_UP_MILLISECONDS, [50, 50]);
-  const calls = first.map((time) => Math.max(1, Math.round(BATCH_NANOSECONDS / time)));
-  if (slowdown > 0)
-    delay = await iterationsOf(slowdown * ((await shortest(subjects, MILLISECONDS, calls))[0] as number));
-  const [own, other] = await shortest(subjects, MILLISECONDS, calls);
+  await timesOf(subject, reference, [50, 50], WARM_UP_BATCHES);
+  const warm = await timesOf(subject, reference, [50, 50], CALIBRATION_BATCHES);
+  const calls = [callsIn(BATCH_NANOSECONDS, warm.own), callsIn(BATCH_NANOSECONDS, warm.other)] as const;
+  if (slowdown > 0) {
+    const { own } = await timesOf(subject, reference, calls, BATCHES);
+    delay = await iterationsOf(slowdown * own);
+  }
+  const { own, other } = await timesOf(subject, reference, calls, BATCHES);
   delay = 0;
-  return (own as number) / (other as number);
+  return own / other;
 }
 
 /** Iterations of the loop in `decide` that take so long. */
 async function iterationsOf(nanoseconds: number): Promise<number> {
   const bare: Subject = { call: decide, value: undefined, after: noWait };
   const many = 2_000;
-  const [without] = await shortest([bare], 100, [1_000]);
+  const { own: without } = await timesOf(bare, reference, [5_000, 50], CALIBRATION_BATCHES);
   delay = many;
-  const [withMany] = await shortest([bare], 200, [200]);
-  return Math.round((nanoseconds * many) / ((withMany as number) - (without as number)));
+  const { own: withMany } = await timesOf(bare, reference, [200, 50], CALIBRATION_BATCHES);
+  return Math.round((nanoseconds * many) / (withMany - without));
 }
+
+// So that it is as fast as it gets before anything is measured in units of it.
+await timesOf(reference, reference, [200, 200], WARM_UP_BATCHES);
 
 const figures: Partial<Record<Guarded, number>> = {};
 figures.off = await ratioOf({ call: offCall, value: application(), after: noWait });
@@ -113,7 +130,5 @@ figures.object = await ratioOf(recorded(application(), discarding));
 figures.prompt = await ratioOf(recorded(prompt(8_000), discarding));
 figures.tensor = await ratioOf(recorded(tensor(), discarding));
 figures.kept = await ratioOf(recorded(application(), hindcast({ service: "guard" })));
-console.log(
-  JSON.stringify(Object.fromEntries(GUARDED.map((name) => [name, figures[name]])) as unknown as GuardFigures),
-);
+console.log(JSON.stringify(figures));
 process.exit();
