@@ -3,13 +3,13 @@
  * `docs/performance.md`; `--short` takes less than a minute and writes `packages/.cache/short.json` alone.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, release, type } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { repositoryRoot } from "../tools/entry-points.js";
 import { sizesOf } from "../tools/entry-size.js";
 import { budgetRows } from "./budget.js";
-import { benchRoot, buildPrograms } from "./build.js";
+import { benchRoot, buildPrograms, cacheDirectory } from "./build.js";
 import type { CallCosts } from "./measures/measure-calls.js";
 import { measureCalls } from "./measures/measure-calls.js";
 import { measureService } from "./measures/measure-service.js";
@@ -40,8 +40,8 @@ say("calls");
 const calls = await measureCalls({
   program: program("contender-process"),
   ...(isShort
-    ? { rounds: 3, milliseconds: 40, warmUpMilliseconds: 200, only: FEW, payloads: FEW_PAYLOADS }
-    : { rounds: 9, milliseconds: 100, warmUpMilliseconds: 500 }),
+    ? { rounds: 3, milliseconds: 40, warmUpMilliseconds: 500, only: FEW, payloads: FEW_PAYLOADS }
+    : { rounds: 8, milliseconds: 100, warmUpMilliseconds: 1_000 }),
 });
 say("stores");
 const store = figuresOf<StoreFigures>("store-process");
@@ -64,7 +64,7 @@ for (const line of isShort ? [] : LINES) {
     command: [node.path],
     rounds: 5,
     milliseconds: 80,
-    warmUpMilliseconds: 400,
+    warmUpMilliseconds: 1_000,
     only: FEW,
     payloads: FEW_PAYLOADS,
   });
@@ -86,7 +86,8 @@ const results: Results = {
   coreBytes: (await sizesOf("hindcast")).atStart,
   lines,
 };
-const file = join(benchRoot, isShort ? "packages/.cache/short.json" : "results/long.json");
+const file = isShort ? join(cacheDirectory, "short.json") : join(benchRoot, "results/long.json");
+mkdirSync(dirname(file), { recursive: true });
 writeFileSync(file, `${JSON.stringify(results, undefined, 1)}\n`);
 const text = report(results);
 if (!isShort) writeFileSync(PAGE, withGenerated(readFileSync(PAGE, "utf8"), text));

@@ -2,17 +2,20 @@
  * Bundles the library and the programs of the benchmark for plain Node: what is measured is the code as
  * users get it, and no loader in between. Packages are found beside the bundle, in `test/bench/packages/node_modules`.
  */
-import { readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { entryPoints, repositoryRoot } from "../tools/entry-points.js";
 
 export const benchRoot: string = join(repositoryRoot, "test/bench");
-const output = join(benchRoot, "packages/.cache/build");
+/** For what is not to be committed; beside the packages that the programs use. */
+export const cacheDirectory: string = join(benchRoot, "packages/.cache");
 
-/** Builds everything, and gives the path of each program by its name. */
+/** Builds everything into a directory that goes with this process, and gives the path of each program by its name. */
 export async function buildPrograms(): Promise<(name: string) => string> {
-  rmSync(output, { recursive: true, force: true });
+  mkdirSync(cacheDirectory, { recursive: true });
+  const output = mkdtempSync(join(cacheDirectory, "build-"));
+  process.on("exit", () => rmSync(output, { recursive: true, force: true }));
   const programs = readdirSync(join(benchRoot, "processes")).map((file) => file.replace(/\.ts$/, ""));
   await build({
     absWorkingDir: repositoryRoot,

@@ -11,12 +11,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { benchRoot, buildPrograms } from "./build.js";
 import { GUARDED, type GuardFigures, TITLES } from "./guard-figures.js";
+import { median } from "./statistics.js";
 import { table } from "./table.js";
 
 const BASELINE = join(benchRoot, "guard-baseline.json");
 const TOLERANCE = 0.15;
-/** Compilers decide anew in each process: the best of several is what the code can do. */
-const PROCESSES = 4;
+/** Compilers decide anew in each process: the middle one of several is steady. */
+const PROCESSES = 5;
 const STABILITY_RUNS = 10;
 const SLOWDOWN = "0.25";
 
@@ -34,7 +35,7 @@ function measure(slowdown = process.env["HINDCAST_GUARD_SLOWDOWN"] ?? "0"): Guar
     return JSON.parse(output) as GuardFigures;
   });
   return Object.fromEntries(
-    GUARDED.map((name) => [name, Math.min(...measured.map((one) => one[name]))]),
+    GUARDED.map((name) => [name, median(measured.map((one) => one[name]))]),
   ) as unknown as GuardFigures;
 }
 
@@ -87,10 +88,7 @@ function showStability(): void {
     const runs = Array.from({ length: STABILITY_RUNS }, () => measure("0"));
     const slower = measure(SLOWDOWN);
     const middle = Object.fromEntries(
-      GUARDED.map((name) => [
-        name,
-        runs.map((run) => run[name]).toSorted((a, b) => a - b)[STABILITY_RUNS >> 1],
-      ]),
+      GUARDED.map((name) => [name, median(runs.map((run) => run[name]))]),
     ) as unknown as GuardFigures;
     console.log(
       table(

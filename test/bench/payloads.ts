@@ -11,10 +11,10 @@ interface Payload {
 }
 
 export const payloads: Readonly<Record<PayloadName, Payload>> = {
-  object: { title: "20-field object", calls: 200, make: application },
-  prompt: { title: "8 kB prompt", calls: 200, make: () => prompt(8_000) },
-  tensor: { title: "1536-float tensor", calls: 200, make: tensor },
-  table: { title: "200-row table", calls: 50, make: table },
+  object: { title: "20-field object", calls: 100, make: application },
+  prompt: { title: "8 kB prompt", calls: 100, make: () => prompt(8_000) },
+  tensor: { title: "1536-float tensor", calls: 100, make: tensor },
+  table: { title: "200-row table", calls: 25, make: table },
   text: { title: "1 MB string", calls: 5, make: () => prompt(1_000_000) },
   trace: { title: "trace of 40 stages", calls: 10, make: application },
 };

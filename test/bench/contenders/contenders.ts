@@ -1,7 +1,7 @@
 import { bare } from "./bare.js";
 import { braintrust } from "./braintrust.js";
 import type { CreateContender } from "./contender.js";
-import { langfuse } from "./langfuse.js";
+import { langfuse, langfuseExport } from "./langfuse.js";
 import { langsmith } from "./langsmith.js";
 import { openInference } from "./open-inference.js";
 import { openTelemetry, openTelemetryJson } from "./open-telemetry.js";
@@ -13,6 +13,7 @@ export const CONTENDERS = [
   "open-telemetry",
   "open-telemetry-json",
   "langfuse",
+  "langfuse-export",
   "open-inference",
   "langsmith",
   "braintrust",
@@ -29,6 +30,7 @@ export const contenders: Readonly<Record<ContenderName, CreateContender>> = {
   "open-telemetry": openTelemetry,
   "open-telemetry-json": openTelemetryJson,
   langfuse,
+  "langfuse-export": langfuseExport,
   "open-inference": openInference,
   langsmith,
   braintrust,

@@ -1,3 +1,6 @@
+import { context, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { BasicTracerProvider, type SpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { CreateContender } from "./contender.js";
 import { installed, versionOf } from "./installed.js";
 import { registerTracing } from "./tracing.js";
@@ -14,6 +17,24 @@ export const langfuse: CreateContender = async () => {
     version: versionOf("@langfuse/tracing"),
     flush,
     lost,
+    wrap: (name, role, body) => observe(body, { name, asType: role === "tool" ? "tool" : "span" }),
+  };
+};
+
+interface Processing {
+  readonly LangfuseSpanProcessor: new (options: object) => SpanProcessor;
+}
+
+/** `observe` with its own span processor and exporter, which sends to a server on loopback. */
+export const langfuseExport: CreateContender = async ({ sink }) => {
+  const { observe } = await installed<Tracing>("@langfuse/tracing");
+  const { LangfuseSpanProcessor } = await installed<Processing>("@langfuse/otel");
+  const processor = new LangfuseSpanProcessor({ publicKey: "none", secretKey: "none", baseUrl: sink });
+  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }));
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  return {
+    version: versionOf("@langfuse/otel"),
+    flush: () => processor.forceFlush(),
     wrap: (name, role, body) => observe(body, { name, asType: role === "tool" ? "tool" : "span" }),
   };
 };

@@ -6,8 +6,10 @@ export type Hello = { readonly version: string; readonly clock: ClockSource } | 
 
 export interface BlockRequest {
   readonly payload: PayloadName;
-  /** How long the block is to take, at the least. */
+  /** How long the main thread is to be at work in the block, at the least. */
   readonly milliseconds: number;
+  /** Calls after which it ends before that. */
+  readonly enough: number;
 }
 
 export interface Block {

@@ -32,9 +32,9 @@ export interface CallCosts {
 interface CallMeasurement {
   readonly program: string;
   readonly rounds: number;
-  /** Of each block. */
+  /** Of the main thread in each block. */
   readonly milliseconds: number;
-  /** Of each payload before anything counts: until the compiler has done with it. */
+  /** The same for each payload before anything counts, until the compiler has done with it; or `WARM` calls. */
   readonly warmUpMilliseconds: number;
   readonly payloads?: readonly PayloadName[];
   readonly command?: readonly string[];
@@ -47,6 +47,7 @@ interface Running {
   readonly blocks: Map<PayloadName, Block[]>;
 }
 
+const WARM = 30_000;
 const START_MILLISECONDS = 60_000;
 const BLOCK_MILLISECONDS = 60_000;
 
@@ -81,11 +82,12 @@ export async function measureCalls(measurement: CallMeasurement): Promise<CallCo
     // Round 0 is for warming up.
     for (let round = 0; round <= measurement.rounds; round++) {
       const milliseconds = round === 0 ? measurement.warmUpMilliseconds : measurement.milliseconds;
+      const enough = round === 0 ? WARM : Number.MAX_SAFE_INTEGER;
       for (const payload of measurement.payloads ?? PAYLOADS) {
         for (let place = 0; place < running.length; place++) {
           const one = running[(place + round) % running.length] as Running;
           if (absent[one.name] !== undefined) continue;
-          one.child.send({ payload, milliseconds } satisfies BlockRequest);
+          one.child.send({ payload, milliseconds, enough } satisfies BlockRequest);
           const block = await messageOf<Block>(one.child, BLOCK_MILLISECONDS).catch((error: unknown) => {
             absent[one.name] = `${payload}: ${String(error)}`;
             one.child.kill("SIGKILL");

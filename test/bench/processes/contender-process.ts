@@ -40,23 +40,22 @@ async function measure(
   contender: Contender,
   program: Program,
   value: unknown,
-  { payload, milliseconds }: BlockRequest,
+  { payload, milliseconds, enough }: BlockRequest,
 ): Promise<Block> {
   const calls = payloads[payload].calls * (contender.holdsNothing === true ? 20 : 1);
   const path: number[] = [];
   collect();
-  const start = process.hrtime.bigint();
   const before = mainThreadClock.read();
-  let elapsed = 0n;
+  let spent = 0;
   do {
     const begun = mainThreadClock.read();
     for (let call = 0; call < calls; call++) await program(value);
     path.push((mainThreadClock.read() - begun) / calls);
     await turn();
     await contender.flush();
-    elapsed = process.hrtime.bigint() - start;
-  } while (elapsed < milliseconds * 1e6);
-  const whole = (mainThreadClock.read() - before) / (path.length * calls);
+    spent = mainThreadClock.read() - before;
+  } while (spent < milliseconds * 1e6 && path.length * calls < enough);
+  const whole = spent / (path.length * calls);
   return { path, whole, lost: contender.lost?.() ?? 0 };
 }
 
