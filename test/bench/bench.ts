@@ -52,7 +52,7 @@ const service = await measureService({
   service: program("service-process"),
   load: program("load-process"),
   rate: 300,
-  ...(isShort ? { rounds: 1, seconds: 2 } : { rounds: 5, seconds: 4 }),
+  ...(isShort ? { rounds: 1, seconds: 2 } : { rounds: 5, seconds: 3 }),
 });
 const lines: Record<string, CallCosts> = {};
 for (const line of isShort ? [] : LINES) {

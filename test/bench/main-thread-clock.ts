@@ -17,16 +17,17 @@ interface MainThreadClock {
 export const mainThreadClock: MainThreadClock = create();
 
 function create(): MainThreadClock {
+  const read = schedulerClock();
+  if (read !== undefined) return { source: "/proc schedstat", read };
+  // On the newer lines of Node; some platforms count it in steps of milliseconds.
   const usage = (process as { threadCpuUsage?: () => { user: number; system: number } }).threadCpuUsage;
   if (usage !== undefined) {
-    const read = (): number => {
+    const readUsage = (): number => {
       const { user, system } = usage.call(process);
       return (user + system) * 1000;
     };
-    return { source: "process.threadCpuUsage", read };
+    return { source: "process.threadCpuUsage", read: readUsage };
   }
-  const read = schedulerClock();
-  if (read !== undefined) return { source: "/proc schedstat", read };
   return { source: "event loop utilization", read: () => performance.eventLoopUtilization().active * 1e6 };
 }
 

@@ -142,13 +142,14 @@ function serviceTable({ service }: Results): string {
       median.toFixed(2),
     ),
     `${(cost.utilization.median * 100).toFixed(0)} %`,
+    Math.round(cost.throughput.median),
     cost.requests,
     cost.failed,
     cost.stored,
     cost.lost,
   ];
   return [
-    `Fastify, ${service.rate} requests/s for ${service.seconds} s by turns, 50 connections, OpenTelemetry registered in both; milliseconds.`,
+    `Fastify, ${service.rate} requests/s for ${service.seconds} s evenly and by turns, OpenTelemetry registered in both; milliseconds from when a request was due.`,
     table(
       [
         "",
@@ -158,6 +159,7 @@ function serviceTable({ service }: Results): string {
         "loop delay p99",
         "maximum",
         "loop busy",
+        "at full load, requests/s",
         "requests",
         "failed",
         "capsules",

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 import { type Distribution, distributionOf } from "../statistics.js";
-import type { ServiceLoad, ServiceState } from "./service-figures.js";
+import type { ServiceLoad, ServiceState, ServiceThroughput } from "./service-figures.js";
 
 const run = promisify(execFile);
 
@@ -17,6 +17,8 @@ export interface ServiceCost {
   readonly delayP99: Distribution;
   readonly delayMaximum: Distribution;
   readonly utilization: Distribution;
+  /** Requests a second, as many as it takes. */
+  readonly throughput: Distribution;
   readonly requests: number;
   readonly failed: number;
   readonly stored: number;
@@ -42,9 +44,10 @@ export async function measureService(measurement: ServiceMeasurement): Promise<S
   const { rounds, seconds, rate } = measurement;
   const services = new Map<Mode, { child: ChildProcess; url: string }>();
   const measured: Record<Mode, (ServiceLoad & ServiceState)[]> = { bare: [], hindcast: [] };
-  const load = async (url: string, duration: number): Promise<ServiceLoad> => {
-    const { stdout } = await run(process.execPath, [measurement.load, url, String(duration), String(rate)]);
-    return JSON.parse(stdout) as ServiceLoad;
+  const throughput: Record<Mode, ServiceThroughput[]> = { bare: [], hindcast: [] };
+  const load = async <Result>(url: string, mode: "steady" | "full"): Promise<Result> => {
+    const args = [measurement.load, url, mode, String(seconds), String(rate)];
+    return JSON.parse((await run(process.execPath, args)).stdout) as Result;
   };
   const stateOf = async (url: string): Promise<ServiceState> =>
     (await (await fetch(`${url}/state`)).json()) as ServiceState;
@@ -61,9 +64,12 @@ export async function measureService(measurement: ServiceMeasurement): Promise<S
       for (const mode of order) {
         const { url } = services.get(mode) as { url: string };
         await stateOf(url);
-        const result = await load(url, seconds);
+        const result = await load<ServiceLoad>(url, "steady");
         const state = await stateOf(url);
-        if (round > 0) measured[mode].push({ ...result, ...state });
+        const most = await load<ServiceThroughput>(url, "full");
+        if (round === 0) continue;
+        measured[mode].push({ ...result, ...state });
+        throughput[mode].push(most);
       }
     }
   } finally {
@@ -79,8 +85,9 @@ export async function measureService(measurement: ServiceMeasurement): Promise<S
       delayP99: distributionOf(of("delayP99")),
       delayMaximum: distributionOf(of("delayMaximum")),
       utilization: distributionOf(of("utilization")),
+      throughput: distributionOf(throughput[mode].map(({ perSecond }) => perSecond)),
       requests: sum("requests"),
-      failed: sum("failed"),
+      failed: sum("failed") + throughput[mode].reduce((total, one) => total + one.failed, 0),
       stored: Math.max(...of("stored")),
       lost: Math.max(...of("lost")),
     };

@@ -1,10 +1,16 @@
 /** What the processes of the load test tell. */
 export interface ServiceLoad {
-  /** Milliseconds from request to response. */
+  /** Milliseconds from when a request was due to its response. */
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
   readonly requests: number;
+  readonly failed: number;
+}
+
+export interface ServiceThroughput {
+  /** Requests. */
+  readonly perSecond: number;
   readonly failed: number;
 }
 
