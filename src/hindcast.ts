@@ -192,7 +192,8 @@ class Instance implements Hindcast, ReplayHost {
     this.#failures = new FailureReport(options.onError, options.logger);
     this.#queue = new CapsuleQueue(this.store, queueBytesOf(options), this.#report);
     this.classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
-    this.captures = capturesOf(options);
+    const captures = capturesOf(options);
+    this.captures = new Set(captures.map((given) => (typeof given === "string" ? given : given.source)));
     this.recordingOptions = {
       service,
       writer: `hindcast ${LIBRARY_VERSION}`,
@@ -202,7 +203,7 @@ class Instance implements Hindcast, ReplayHost {
     };
     // Last of all: an instance that could not be made leaves nothing patched.
     // One that keeps nothing records nothing, and has no use for patches.
-    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? this.captures : []);
+    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? captures : []);
   }
 
   open(root: Definition, input: readonly unknown[]): Run | undefined {

@@ -12,7 +12,16 @@ import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
 import { patchTimers } from "./timer-source.js";
 
-const PATCHES: Readonly<Record<CaptureSource, () => Undo[]>> = {
+/** The sources that the library captures by itself. */
+export type BuiltInSource = Exclude<CaptureSource, HttpCapture["source"]>;
+
+/** Captures clients of `node:http` and `node:https`; `httpCapture()` of `hindcast/http` makes one. */
+export interface HttpCapture {
+  readonly source: "http";
+  readonly patch: () => Undo[];
+}
+
+const PATCHES: Readonly<Record<BuiltInSource, () => Undo[]>> = {
   random: () => [patchRandom()],
   clock: patchClock,
   crypto: patchCrypto,
@@ -20,17 +29,18 @@ const PATCHES: Readonly<Record<CaptureSource, () => Undo[]>> = {
   fetch: patchFetch,
 };
 
-/** Every source there is. */
-export const CAPTURE_SOURCES: readonly CaptureSource[] = ["random", "clock", "crypto", "timers", "fetch"];
+export const BUILT_IN_SOURCES: readonly BuiltInSource[] = ["random", "clock", "crypto", "timers", "fetch"];
 
 const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();
 
 /** Captures `sources` until the returned function is called. */
-export function captureAmbient(sources: Iterable<CaptureSource>): Undo {
-  const mine = [...sources];
-  for (const source of mine) {
+export function captureAmbient(sources: Iterable<BuiltInSource | HttpCapture>): Undo {
+  const mine: CaptureSource[] = [];
+  for (const given of sources) {
+    const [source, make] = typeof given === "string" ? [given, PATCHES[given]] : [given.source, given.patch];
+    mine.push(source);
     const known = installed.get(source);
-    if (known === undefined) installed.set(source, { users: 1, undo: PATCHES[source]() });
+    if (known === undefined) installed.set(source, { users: 1, undo: make() });
     else known.users += 1;
   }
   // Named imports of built-in modules are copies, which only this brings up to date.
