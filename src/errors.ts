@@ -17,7 +17,8 @@ export type HindcastErrorCode =
   | "replay-entry"
   | "replay-capsule"
   | "effect-not-recorded"
-  | "stage-not-recorded";
+  | "stage-not-recorded"
+  | "content-not-recorded";
 
 const BRAND = Symbol.for("hindcast.error");
 

@@ -28,17 +28,19 @@ export function patchFetch(): Undo[] {
   ];
 }
 
-/** What is asked for, as it goes into the record: the request itself, or its address and what is said besides. */
+/** What is asked for, as it goes into the record: an address, and what is said besides. */
 function requestOf(input: Input, init: Init | undefined): readonly unknown[] {
-  const what = typeof input === "string" || input instanceof Request ? input : String(input);
-  if (init === undefined) return [what];
-  const { method, headers, body, redirect } = init;
   const options: Record<string, unknown> = {};
+  if (input instanceof Request) {
+    options["method"] = input.method;
+    options["headers"] = headersOf(input.headers);
+  }
+  const { method, headers, body, redirect } = init ?? {};
   if (method !== undefined) options["method"] = method;
   if (headers !== undefined) options["headers"] = headersOf(headers);
   if (body !== undefined && body !== null) options["body"] = bodyOf(body);
   if (redirect !== undefined) options["redirect"] = redirect;
-  return [what, options];
+  return [input instanceof Request ? input.url : String(input), options];
 }
 
 function headersOf(headers: NonNullable<Init["headers"]>): Record<string, string> {

@@ -5,8 +5,13 @@
 import type { Limits } from "./limits.js";
 import type { Environment } from "./environment.js";
 
-/** The format this library writes, and the newest it reads. */
-export const CAPSULE_FORMAT = 1;
+/** The format this library writes, and the newest it reads. It reads all before it. */
+export const CAPSULE_FORMAT = 2;
+
+/** Whether this library reads capsules of that format. */
+export function isReadableFormat(format: unknown): format is number {
+  return Number.isSafeInteger(format) && (format as number) >= 1 && (format as number) <= CAPSULE_FORMAT;
+}
 
 export type StageKind = "ingest" | "feature" | "infer" | "decide" | "tool" | "agent";
 export type CallKind = StageKind | "pipeline";
@@ -87,12 +92,12 @@ export interface EffectRecord {
   readonly input: readonly ValueReference[];
   readonly outcome: OutcomeRecord;
   readonly asynchronous: boolean;
+  /** Of an item: whether something outside the run brought it, so that it was handed over in a turn of its own. */
+  readonly delivered: boolean;
   /** As in a call. */
   readonly unprompted: boolean;
-  /** Not read from outside: an item of the stream that the call returned, asked for or told to end. */
+  /** Nothing read from outside: an item of the stream that the call returned, asked for, or told to end. */
   readonly item: boolean;
-  /** For an item: whether something outside the run settled it, so that it was handed over in a turn of its own. */
-  readonly delivered: boolean;
 }
 
 /** What happened, in the one order in which the program saw it: the index of a call or an effect goes with each. */

@@ -17,6 +17,29 @@ export const TYPED_ARRAY_NAMES = [
 ] as const;
 export type TypedArrayName = (typeof TYPED_ARRAY_NAMES)[number];
 
+/** First element of the array under tag 27: what has no tag of its own. */
+export const NAMED = {
+  marker: "hindcast.marker",
+  hole: "hindcast.hole",
+  error: "hindcast.error",
+  instance: "hindcast.instance",
+  fields: "hindcast.fields",
+  utf16: "hindcast.utf16",
+  headers: "hindcast.headers",
+  formData: "hindcast.form-data",
+  searchParams: "hindcast.search-params",
+  blob: "hindcast.blob",
+  file: "hindcast.file",
+  request: "hindcast.request",
+  response: "hindcast.response",
+  abortSignal: "hindcast.abort-signal",
+  stream: "hindcast.stream",
+  regExp: "RegExp",
+  buffer: "Buffer",
+  dataView: "DataView",
+  arrayBuffer: "ArrayBuffer",
+} as const;
+
 /** An empty slot of a sparse array. */
 export const HOLE: unique symbol = Symbol("hole");
 
@@ -80,19 +103,20 @@ export class InstanceNode {
   }
 }
 
+/** Something of the platform's: its name under tag 27 (see `encode-value.ts`), and what it is made of. */
+export class NamedNode {
+  readonly name: string;
+  readonly parts: readonly unknown[];
+  constructor(name: string, parts: readonly unknown[]) {
+    this.name = name;
+    this.parts = parts;
+  }
+}
+
 /** Another place of the same value. */
 export class ReferenceNode {
   readonly target: object;
   constructor(target: object) {
     this.target = target;
-  }
-}
-
-/** A stream, without its items. */
-export class StreamNode {
-  readonly kind: string;
-  readonly fields: Record<string, unknown> = {};
-  constructor(kind: string) {
-    this.kind = kind;
   }
 }

@@ -18,6 +18,7 @@ import {
   type ContractIdentity,
   EVENT_KINDS,
   type EffectRecord,
+  isReadableFormat,
   type OutcomeRecord,
   type StageRecord,
   type Version,
@@ -42,14 +43,14 @@ import {
 
 /** Reads a capsule. Throws `capsule-damaged`, `capsule-newer` or `capsule-shape`. */
 export function decodeCapsule(bytes: Uint8Array): Capsule {
-  const body = open(bytes);
+  const { format, body } = open(bytes);
   let fields: unknown;
   try {
     fields = decode(body, decodeOptions(TEXT_TAGS));
   } catch (cause) {
     throw damaged("its body is not CBOR", cause);
   }
-  return fromWire(fields);
+  return fromWire(fields, format);
 }
 
 /** The value at a reference, decoded anew at each call. */
@@ -57,7 +58,7 @@ export function valueAt(capsule: Capsule, reference: number, classes?: ClassTabl
   return decodeValue(capsule.values[reference] as Uint8Array, classes);
 }
 
-function open(bytes: Uint8Array): Uint8Array {
+function open(bytes: Uint8Array): { readonly format: number; readonly body: Uint8Array } {
   let envelope: unknown;
   const tags = { [TAG.selfDescribed]: (content: () => unknown) => content() };
   try {
@@ -70,7 +71,7 @@ function open(bytes: Uint8Array): Uint8Array {
   }
   const [, format, checksum, body] = envelope as unknown[];
   if (!(body instanceof Uint8Array) || crc32(body) !== checksum) throw damaged("its checksum does not match");
-  if (format !== CAPSULE_FORMAT) {
+  if (!isReadableFormat(format)) {
     if (typeof format === "number" && format > CAPSULE_FORMAT) {
       throw new HindcastError(
         "capsule-newer",
@@ -79,7 +80,7 @@ function open(bytes: Uint8Array): Uint8Array {
     }
     throw damaged("its format is not a number known");
   }
-  return body;
+  return { format, body };
 }
 
 function damaged(how: string, cause?: unknown): HindcastError {
@@ -89,7 +90,7 @@ function damaged(how: string, cause?: unknown): HindcastError {
 
 // From the wire: nothing is believed.
 
-function fromWire(wire: unknown): Capsule {
+function fromWire(wire: unknown, format: number): Capsule {
   const body = record(wire, "body");
   const values = list(body["values"], "values").map((value, index) => bytesOf(value, `values[${index}]`));
   const stages = list(body["stages"], "stages").map(stageFromWire);
@@ -127,16 +128,16 @@ function fromWire(wire: unknown): Capsule {
       duration: integer(effect[4], where),
       input: references(effect[5], `${where}.input`),
       asynchronous: (flags & FLAG_ASYNCHRONOUS) !== 0,
+      delivered: (flags & FLAG_DELIVERED) !== 0,
       unprompted: (flags & FLAG_UNPROMPTED) !== 0,
       item: (flags & FLAG_ITEM) !== 0,
-      delivered: (flags & FLAG_DELIVERED) !== 0,
       outcome: outcomeFromWire(effect.slice(7), values.length, where),
     };
   });
   const trace = body["trace"] === undefined ? undefined : list(body["trace"], "trace");
   const service = list(body["service"], "service");
   return {
-    format: CAPSULE_FORMAT,
+    format,
     id: text(body["id"], "id"),
     writer: text(body["writer"], "writer"),
     service: { name: text(service[0], "service"), version: optional(service[1], "service.version", text) },

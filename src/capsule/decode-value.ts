@@ -8,10 +8,20 @@
  */
 import { type DecodeOptions, decode, type TagDecoder } from "cborg";
 import { HindcastError } from "../errors.js";
-import { HOLE, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
-import { NAMED, TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
+import { HOLE, NAMED, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
+import { TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
 import { isMarkerReason, Marker } from "./marker.js";
-import { RecordedStream, type StreamKind } from "./recorded-stream.js";
+import { isStreamKind, RecordedStream } from "./recorded-stream.js";
+import {
+  reviveAbortSignal,
+  reviveBlob,
+  reviveFile,
+  reviveFormData,
+  reviveHeaders,
+  reviveRequest,
+  reviveResponse,
+  reviveSearchParams,
+} from "./revive-platform.js";
 import { setOwn } from "./snapshot.js";
 
 /** A class whose instances a capsule may hold. */
@@ -28,14 +38,26 @@ class Unfinished {
   }
 }
 
+/** A signal that is to abort. */
+interface Abort {
+  readonly abort: (reason: unknown) => void;
+  readonly reason: unknown;
+}
+
 /** The value of `bytes`. Throws `capsule-damaged` where they are not what this library writes. */
 export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()): unknown {
   const shared: unknown[] = [];
-  // Holes and the ends of cycles can only be put right once the whole value is there.
+  // Holes and the ends of cycles can only be put right once the whole value is there, and a signal
+  // aborts for good: with its reason as it is then.
   let unfinished = false;
-  const tags = createTags(classes, () => {
-    unfinished = true;
-  });
+  const aborts: Abort[] = [];
+  const tags = createTags(
+    classes,
+    () => {
+      unfinished = true;
+    },
+    aborts,
+  );
   tags[TAG.shareable] = (content) => {
     const number = shared.push(undefined) - 1;
     shared[number] = new Unfinished(number);
@@ -52,7 +74,10 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()):
   };
   try {
     const value: unknown = decode(bytes, decodeOptions(tags));
-    return unfinished ? finish(value, shared) : value;
+    const visited = new Set<object>();
+    const finished = unfinished ? finish(value, shared, visited) : value;
+    for (const { abort, reason } of aborts) abort(unfinished ? finish(reason, shared, visited) : reason);
+    return finished;
   } catch (cause) {
     throw new HindcastError(
       "capsule-damaged",
@@ -76,7 +101,7 @@ export function decodeOptions(tags: NonNullable<DecodeOptions["tags"]>): DecodeO
   return { allowIndefinite: false, allowUndefined: true, tags, rejectDuplicateMapKeys: true };
 }
 
-function createTags(classes: ClassTable, onHole: () => void): TagDecoder[] {
+function createTags(classes: ClassTable, onHole: () => void, aborts: Abort[]): TagDecoder[] {
   const tags: TagDecoder[] = [];
   tags[TAG.epochTime] = (content) => new Date(Math.round((content() as number) * 1000));
   tags[TAG.extendedTime] = (content) => {
@@ -91,11 +116,11 @@ function createTags(classes: ClassTable, onHole: () => void): TagDecoder[] {
   for (const name of TYPED_ARRAY_NAMES) {
     tags[TYPED_ARRAY_TAG[name]] = (content) => typedArray(name, content() as Uint8Array);
   }
-  tags[TAG.namedObject] = (content) => namedObject(content() as unknown[], classes, onHole);
+  tags[TAG.namedObject] = (content) => namedObject(content() as unknown[], classes, onHole, aborts);
   return tags;
 }
 
-function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void): unknown {
+function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void, aborts: Abort[]): unknown {
   const [name, first, second, third, fourth] = parts;
   switch (name) {
     case NAMED.marker:
@@ -121,10 +146,30 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void):
       return exactBuffer(first as Uint8Array);
     case NAMED.error:
       return reviveError(first as string, second as Record<string, unknown>, classes);
-    case NAMED.stream:
-      return new RecordedStream(first as StreamKind, second as Record<string, unknown>);
     case NAMED.instance:
       return reviveInstance(first as string, second as Record<string, unknown>, classes);
+    case NAMED.headers:
+      return reviveHeaders(first as [string, unknown][]);
+    case NAMED.formData:
+      return reviveFormData(first as [string, unknown][]);
+    case NAMED.searchParams:
+      return reviveSearchParams(first as [string, unknown][]);
+    case NAMED.blob:
+      return reviveBlob(first as number, second as string);
+    case NAMED.file:
+      return reviveFile(first as number, second as string, third as string, fourth as number);
+    case NAMED.request:
+      return reviveRequest(first as Record<string, unknown>);
+    case NAMED.response:
+      return reviveResponse(first as Record<string, unknown>);
+    case NAMED.abortSignal: {
+      const { signal, abort } = reviveAbortSignal();
+      if (first === true) aborts.push({ abort, reason: second });
+      return signal;
+    }
+    case NAMED.stream:
+      if (!isStreamKind(first)) throw new TypeError("a stream of no kind");
+      return new RecordedStream(first, second as Record<string, unknown>);
     default:
       throw new TypeError("an object of an unknown name");
   }
@@ -216,8 +261,7 @@ function bigintOf(bytes: Uint8Array): bigint {
 }
 
 /** Turns holes back into empty slots, and the ends of cycles into what they stand for. */
-function finish(value: unknown, shared: readonly unknown[]): unknown {
-  const visited = new Set<object>();
+function finish(value: unknown, shared: readonly unknown[], visited: Set<object>): unknown {
   const visit = (part: unknown): unknown => {
     if (part instanceof Unfinished) return shared[part.number];
     if (typeof part !== "object" || part === null || visited.has(part)) return part;

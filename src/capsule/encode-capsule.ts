@@ -77,7 +77,7 @@ function toWire(capsule: Capsule) {
       call.at,
       call.duration,
       [...call.input],
-      (call.delivered ? FLAG_DELIVERED : 0) | flagsToWire(call),
+      flagsToWire(call),
       ...outcomeToWire(call.outcome),
     ]),
     effects: capsule.effects.map((effect) => [
@@ -87,7 +87,7 @@ function toWire(capsule: Capsule) {
       effect.at,
       effect.duration,
       [...effect.input],
-      (effect.item ? FLAG_ITEM : 0) | (effect.delivered ? FLAG_DELIVERED : 0) | flagsToWire(effect),
+      (effect.item ? FLAG_ITEM : 0) | flagsToWire(effect),
       ...outcomeToWire(effect.outcome),
     ]),
     events: capsule.events.map((event) => (event.index << EVENT_BITS) | EVENT_KINDS.indexOf(event.kind)),
@@ -104,8 +104,12 @@ function versionToWire(version: Version): unknown[] {
   return [version.name, version.version, version.digest];
 }
 
-function flagsToWire(entry: { readonly asynchronous: boolean; readonly unprompted: boolean }): number {
-  return (entry.asynchronous ? FLAG_ASYNCHRONOUS : 0) | (entry.unprompted ? FLAG_UNPROMPTED : 0);
+function flagsToWire(entry: Capsule["calls"][number] | Capsule["effects"][number]): number {
+  return (
+    (entry.asynchronous ? FLAG_ASYNCHRONOUS : 0) |
+    (entry.delivered ? FLAG_DELIVERED : 0) |
+    (entry.unprompted ? FLAG_UNPROMPTED : 0)
+  );
 }
 
 function outcomeToWire(outcome: OutcomeRecord): unknown[] {

@@ -16,16 +16,17 @@ import {
   ErrorNode,
   InstanceNode,
   MapNode,
+  NAMED,
+  NamedNode,
   ReferenceNode,
   RegExpNode,
   SetNode,
-  StreamNode,
   UrlNode,
 } from "./copy-nodes.js";
 import { Marker } from "./marker.js";
 import type { Snapshot } from "./snapshot.js";
 
-/** Tag numbers of the IANA registry, and the names that go with tag 27. */
+/** Tag numbers of the IANA registry. */
 export const TAG = {
   epochTime: 1,
   unsignedBignum: 2,
@@ -57,21 +58,6 @@ export const TYPED_ARRAY_TAG: Readonly<
   Float32Array: 85,
   Float64Array: 86,
 };
-
-/** First element of the array under tag 27. */
-export const NAMED = {
-  marker: "hindcast.marker",
-  hole: "hindcast.hole",
-  error: "hindcast.error",
-  instance: "hindcast.instance",
-  stream: "hindcast.stream",
-  fields: "hindcast.fields",
-  utf16: "hindcast.utf16",
-  regExp: "RegExp",
-  buffer: "Buffer",
-  dataView: "DataView",
-  arrayBuffer: "ArrayBuffer",
-} as const;
 
 const MAJOR = {
   unsigned: 0x00,
@@ -247,10 +233,6 @@ export class CborWriter {
       this.#named(NAMED.instance, 3);
       this.text(node.type);
       this.#fields(node.fields);
-    } else if (node instanceof StreamNode) {
-      this.#named(NAMED.stream, 3);
-      this.text(node.kind);
-      this.#fields(node.fields);
     } else if (node instanceof RegExpNode) {
       this.#named(NAMED.regExp, 4);
       this.text(node.source);
@@ -259,6 +241,9 @@ export class CborWriter {
     } else if (node instanceof UrlNode) {
       this.tag(TAG.uri);
       this.text(node.href);
+    } else if (node instanceof NamedNode) {
+      this.#named(node.name, 1 + node.parts.length);
+      for (const part of node.parts) this.value(part);
     } else if (node instanceof Marker) {
       this.#named(NAMED.marker, 5);
       this.text(node.reason);

@@ -1,27 +1,45 @@
-/**
- * What kind of stream a value is:
- * - `generator`, `async-generator`: the object that a generator function returns
- * - `iterable`: any other object with `Symbol.asyncIterator`
- * - `ReadableStream`, `byte-stream`: of the web platform; the second may be read into one's own buffer
- * - `Readable`, `object-Readable`: of Node; the second in object mode
- */
-export type StreamKind =
-  | "generator"
-  | "async-generator"
-  | "iterable"
-  | "ReadableStream"
-  | "byte-stream"
-  | "Readable"
-  | "object-Readable";
+/** What a stream, a generator or an iterable is in a record: its kind. Its items are effects of their own. */
 
-/** Stands in a record for a stream. What was read of it is recorded item by item, where it was read. */
+export const STREAM_KINDS = [
+  "generator",
+  "async-generator",
+  "iterable",
+  "ReadableStream",
+  "byte-stream",
+  "Readable",
+  "object-Readable",
+] as const;
+
+/**
+ * - `generator`, `async-generator`, `iterable`: of the language
+ * - `ReadableStream`, `byte-stream`: of the Web; the latter is one of `type: "bytes"`
+ * - `Readable`, `object-Readable`: of `node:stream`; the latter is one in `objectMode`
+ */
+export type StreamKind = (typeof STREAM_KINDS)[number];
+
+export function isStreamKind(kind: unknown): kind is StreamKind {
+  return (STREAM_KINDS as readonly unknown[]).includes(kind);
+}
+
+/** Stands in a record, and in a value read from one, for a live stream. */
 export class RecordedStream {
   readonly kind: StreamKind;
-  /** What else the stream had, as plain data. */
+  /** Further data of its own, if any. */
   readonly fields: Readonly<Record<string, unknown>>;
 
   constructor(kind: StreamKind, fields: Readonly<Record<string, unknown>> = {}) {
     this.kind = kind;
     this.fields = fields;
   }
+
+  /** Such as `<byte-stream>`; also what `console.log` and `util.inspect` print. */
+  toString(): string {
+    return `<${this.kind}>`;
+  }
 }
+
+Object.defineProperty(RecordedStream.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value(this: RecordedStream) {
+    return this.toString();
+  },
+});

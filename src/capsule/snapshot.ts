@@ -14,7 +14,6 @@
 import { types } from "node:util";
 import type { Limits } from "./limits.js";
 import { Marker } from "./marker.js";
-import { RecordedStream } from "./recorded-stream.js";
 import {
   BytesNode,
   DateNode,
@@ -22,14 +21,24 @@ import {
   HOLE,
   InstanceNode,
   MapNode,
+  NAMED,
+  NamedNode,
   ReferenceNode,
   RegExpNode,
   SetNode,
-  StreamNode,
   TYPED_ARRAY_NAMES,
   type TypedArrayName,
   UrlNode,
 } from "./copy-nodes.js";
+import {
+  entriesOf,
+  isOwnPrototype,
+  type PlatformName,
+  platformNameOf,
+  readSlot,
+  scalarsOf,
+} from "./platform-values.js";
+import { isStreamKind, RecordedStream } from "./recorded-stream.js";
 
 /** A copied value. */
 export interface Snapshot {
@@ -289,7 +298,6 @@ class Copier {
   }
 
   #special(value: object, prototype: object | null, depth: number): unknown {
-    if (value instanceof RecordedStream) return this.#stream(value, depth);
     if (types.isProxy(value)) return this.#instance(value, prototype, depth);
     const builtIn = BUILT_INS.find(([is]) => is(value));
     if (builtIn !== undefined && prototype !== builtIn[1])
@@ -301,16 +309,12 @@ class Copier {
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#bytes(value);
     if (types.isRegExp(value)) return this.#regExp(value);
     if (value instanceof URL) return this.#url(value);
+    if (prototype === RecordedStream.prototype) return this.#stream(value as RecordedStream, depth);
+    const platformName = platformNameOf(value);
+    if (platformName !== undefined) return this.#platform(value, platformName, prototype, depth);
     if (types.isBoxedPrimitive(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     if (isOpaque(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     return this.#instance(value, prototype, depth);
-  }
-
-  #stream(value: RecordedStream, depth: number): unknown {
-    const node = new StreamNode(value.kind);
-    this.#remember(value, node);
-    this.#fill(node.fields, value.fields, Object.keys(value.fields), depth);
-    return node;
   }
 
   #regExp(value: RegExp): unknown {
@@ -328,6 +332,123 @@ class Copier {
     if (href.length > this.#left) return this.#head("URL", href);
     this.#left -= href.length;
     return this.#keep(value, new UrlNode(href));
+  }
+
+  #platform(value: object, name: PlatformName, prototype: object | null, depth: number): unknown {
+    this.#left -= COST_OF_CLASS;
+    const parts: unknown[] = [];
+    const node = new NamedNode(PLATFORM_NODES[name], parts);
+    this.#remember(value, node);
+    const limit = this.#platformParts(parts, value, name, depth);
+    if (limit !== undefined) {
+      this.#forget(value);
+      return this.#lose(new Marker(limit, name));
+    }
+    // A subclass would come back as the class, and without the fields that somebody has put on it.
+    if (!isOwnPrototype(name, prototype) || Object.keys(value).length > 0) {
+      this.#note(new Marker("unsupported", className(prototype)), "class");
+    }
+    return node;
+  }
+
+  /** Fills in what such a value is made of. It is kept whole, or not at all: then the limit is returned. */
+  #platformParts(
+    parts: unknown[],
+    value: object,
+    name: PlatformName,
+    depth: number,
+  ): "entries" | "bytes" | undefined {
+    switch (name) {
+      case "Headers":
+      case "FormData":
+      case "URLSearchParams": {
+        const pairs: unknown[] = [];
+        parts.push(pairs);
+        return this.#pairs(pairs, entriesOf(name, value), depth);
+      }
+      case "AbortSignal":
+        this.#abortSignal(parts, value, depth);
+        return undefined;
+      case "Blob":
+      case "File": {
+        const scalars = scalarsOf(name, value);
+        parts.push(...Object.values(scalars));
+        return this.#scalars(scalars);
+      }
+      case "Request":
+      case "Response": {
+        const scalars = scalarsOf(name, value);
+        const headers: unknown[] = [];
+        const fields: Record<string, unknown> = {
+          ...scalars,
+          headers: new NamedNode(NAMED.headers, [headers]),
+          body: readSlot(name, value, "body") !== null,
+        };
+        parts.push(fields);
+        const entries = entriesOf("Headers", readSlot(name, value, "headers") as object);
+        const limit = this.#scalars(scalars) ?? this.#pairs(headers, entries, depth);
+        if (limit !== undefined || name === "Response") return limit;
+        const signal: unknown[] = [];
+        fields["signal"] = new NamedNode(NAMED.abortSignal, signal);
+        this.#path.push("signal");
+        this.#abortSignal(signal, readSlot(name, value, "signal") as object, depth + 1);
+        this.#path.pop();
+        return undefined;
+      }
+    }
+  }
+
+  #pairs(
+    pairs: unknown[],
+    entries: Iterable<[string, unknown]>,
+    depth: number,
+  ): "entries" | "bytes" | undefined {
+    for (const [name, value] of entries) {
+      const limit = this.#limitAt(pairs.length);
+      if (limit !== undefined) return limit;
+      if (!this.#fits(name) || (typeof value === "string" && !this.#fits(value))) return "bytes";
+      this.#left -= COST_OF_OBJECT;
+      this.#path.push(name);
+      pairs.push([name, typeof value === "string" ? value : this.#copy(value, depth + 1)]);
+      this.#path.pop();
+    }
+    return undefined;
+  }
+
+  #scalars(scalars: Readonly<Record<string, unknown>>): "bytes" | undefined {
+    for (const [key, field] of Object.entries(scalars)) {
+      if (typeof field === "string" && !this.#fits(field)) return "bytes";
+      this.#left -= key.length + COST_OF_NUMBER;
+    }
+    return undefined;
+  }
+
+  #abortSignal(parts: unknown[], value: object, depth: number): void {
+    const aborted = readSlot("AbortSignal", value, "aborted") as boolean;
+    parts.push(aborted);
+    this.#path.push("reason");
+    parts.push(aborted ? this.#copy(readSlot("AbortSignal", value, "reason"), depth + 1) : undefined);
+    this.#path.pop();
+  }
+
+  #stream(value: RecordedStream, depth: number): unknown {
+    const { kind } = value;
+    if (!isStreamKind(kind)) throw new TypeError("a stream of no kind");
+    const parts: unknown[] = [kind];
+    const node = new NamedNode(NAMED.stream, parts);
+    this.#left -= COST_OF_CLASS + kind.length;
+    this.#remember(value, node);
+    this.#path.push("fields");
+    parts.push(this.#copy(value.fields, depth + 1));
+    this.#path.pop();
+    return node;
+  }
+
+  /** Takes a text's cost off what is left, if that much is left. */
+  #fits(text: string): boolean {
+    if (text.length > this.#left) return false;
+    this.#left -= text.length + 1;
+    return true;
   }
 
   #instance(value: object, prototype: object | null, depth: number): unknown {
@@ -473,6 +594,17 @@ class Copier {
     }
   }
 }
+
+const PLATFORM_NODES: Readonly<Record<PlatformName, string>> = {
+  Headers: NAMED.headers,
+  FormData: NAMED.formData,
+  URLSearchParams: NAMED.searchParams,
+  Blob: NAMED.blob,
+  File: NAMED.file,
+  Request: NAMED.request,
+  Response: NAMED.response,
+  AbortSignal: NAMED.abortSignal,
+};
 
 /** The getter itself: a value may have another of that name. */
 const HREF = Object.getOwnPropertyDescriptor(URL.prototype, "href");

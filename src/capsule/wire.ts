@@ -18,6 +18,7 @@ export const REASONS = ["lost", "class", "uncontrolled"] as const;
 export const FLAG_ASYNCHRONOUS = 1;
 export const FLAG_DELIVERED = 2;
 export const FLAG_UNPROMPTED = 4;
+/** Of an effect alone. */
 export const FLAG_ITEM = 8;
 /** An event is its kind in the low bits, and an index above them. */
 export const EVENT_BITS = 2;

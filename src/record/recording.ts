@@ -225,9 +225,9 @@ export class Recording implements RunListener {
       input: this.#takeAll(input),
       outcome: PENDING,
       asynchronous: false,
+      delivered: false,
       unprompted: !this.#prompting.open,
       item,
-      delivered: false,
     });
     this.#enter("effect-start", index);
     return index;

@@ -1,5 +1,12 @@
 /** Where two values differ: the first place, by path, in the order of the expected value's own keys. */
 import { Marker } from "../capsule/marker.js";
+import {
+  entriesOf,
+  type PlatformName,
+  platformNameOf,
+  readSlot,
+  scalarsOf,
+} from "../capsule/platform-values.js";
 
 export interface Difference {
   readonly path: readonly (string | number)[];
@@ -45,8 +52,64 @@ function compare(
   }
   if (expected instanceof Map) return compareMaps(expected, actual as Map<unknown, unknown>, path, seen);
   if (expected instanceof Set) return compareLists([...expected], [...(actual as Set<unknown>)], path, seen);
+  const platformName = platformNameOf(expected);
+  if (platformName !== undefined) {
+    const [before, after] = [platformView(platformName, expected), platformView(platformName, actual)];
+    if (typeof before !== "object" || typeof after !== "object") {
+      return before === after ? undefined : different;
+    }
+    return compareFields(before, after, path, seen);
+  }
   const fields = compareFields(fieldsOf(expected), fieldsOf(actual), path, seen);
   return expected instanceof Marker && fields !== undefined ? different : fields;
+}
+
+/** What counts of one of the platform's values: a text or a state, or fields by name. */
+function platformView(
+  name: PlatformName,
+  value: object,
+): string | boolean | Readonly<Record<string, unknown>> {
+  switch (name) {
+    case "URLSearchParams":
+      return new URLSearchParams([...entriesOf(name, value)] as [string, string][]).toString();
+    case "AbortSignal":
+      return readSlot(name, value, "aborted") as boolean;
+    case "Headers":
+    case "FormData":
+      return entriesView(entriesOf(name, value));
+    case "Blob":
+    case "File": {
+      // When it was made is not what it is.
+      const { lastModified: _, ...fields } = scalarsOf(name, value);
+      return fields;
+    }
+    case "Request":
+    case "Response": {
+      const fields: Record<string, unknown> = {
+        ...scalarsOf(name, value),
+        headers: entriesView(entriesOf("Headers", readSlot(name, value, "headers") as object)),
+        body: readSlot(name, value, "body") !== null,
+      };
+      return name === "Response" ? fields : { ...fields, signal: readSlot(name, value, "signal") };
+    }
+  }
+}
+
+/** By name, so that a path names the entry; and in their order, under a name that none has. */
+function entriesView(entries: Iterable<[string, unknown]>): Readonly<Record<string, unknown>> {
+  const names: string[] = [];
+  const byName = Object.create(null) as Record<string, unknown[]>;
+  for (const [name, value] of entries) {
+    names.push(name);
+    (byName[name] ??= []).push(value);
+  }
+  const fields = Object.create(null) as Record<string, unknown>;
+  for (const [name, values] of Object.entries(byName))
+    fields[name] = values.length === 1 ? values[0] : values;
+  let order = "(order)";
+  while (order in fields) order = `(${order})`;
+  fields[order] = names.join();
+  return fields;
 }
 
 function textOf(value: RegExp | URL): string {

@@ -12,6 +12,7 @@ export type {
 } from "../capsule/capsule.js";
 export { valueAt } from "../capsule/decode-capsule.js";
 export { Marker, type MarkerReason } from "../capsule/marker.js";
+export { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
 export { describeCapsule } from "./describe-capsule.js";
 export type { Cause, Divergence, DivergencePoint } from "./divergence.js";
 export { explain } from "./explain.js";

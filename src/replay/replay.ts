@@ -1,6 +1,6 @@
 /** Runs a program again under the conditions of a capsule, and says whether it did the same. */
 import { captureAmbient } from "../ambient/ambient.js";
-import { type Capsule, CAPSULE_FORMAT, rootCall } from "../capsule/capsule.js";
+import { type Capsule, isReadableFormat, rootCall } from "../capsule/capsule.js";
 import { decodeCapsule, valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
 import { type Duration, milliseconds } from "../duration.js";
@@ -94,7 +94,7 @@ export function outcomeOf(capsule: Capsule, classes?: ClassTable): ReplayOutcome
 export function readCapsule(source: CapsuleSource): Capsule {
   if (source instanceof Uint8Array) return decodeCapsule(source);
   if ("bytes" in source && source.bytes instanceof Uint8Array) return decodeCapsule(source.bytes);
-  if ("format" in source && source.format === CAPSULE_FORMAT) return source;
+  if ("format" in source && isReadableFormat(source.format)) return source;
   throw new HindcastError(
     "replay-capsule",
     "Not a capsule: give what a store's get() or find() returned, its bytes, or what readCapsule() returned.",

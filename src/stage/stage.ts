@@ -65,7 +65,9 @@ export function callInRun(
     run.end(call, { status: "error", error }, false);
     throw error;
   }
-  if (isThenable(result)) return follow(call, context, result);
+  if (isThenable(result)) {
+    return isPlainPromise(result) ? follow(call, context, result) : followThenable(call, context, result);
+  }
   const passage = passageOf(result);
   if (passage !== undefined) return stageStream(call, context, passage, false);
   run.end(call, { status: "ok", value: result }, false);
@@ -89,12 +91,39 @@ function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>
       if (conductor === undefined || closed || call.parent === undefined) pass(false);
       else conductor.settle(call, pass, passage !== undefined);
     };
-    // A native promise as it is; anything else through one, which settles once whatever its `then` does.
-    Promise.resolve(promise).then(
+    promise.then(
       (value) => settle({ status: "ok", value }),
       (error: unknown) => settle({ status: "error", error }),
     );
   });
+}
+
+/**
+ * A thenable, or a promise of a class of its own, stays itself: it may have more methods, and may begin
+ * its work only when it is asked for its result. It is followed from then on.
+ */
+function followThenable(call: StageCall, context: Context, thenable: PromiseLike<unknown>): unknown {
+  const { then } = thenable;
+  let followed: Promise<unknown> | undefined;
+  const begin = (): Promise<unknown> =>
+    follow(
+      call,
+      context,
+      new Promise((resolve, reject) => {
+        runIn(context, () => Reflect.apply(then, thenable, [resolve, reject]));
+      }),
+    );
+  const value: PromiseLike<unknown>["then"] = (fulfilled, rejected) => {
+    followed ??= begin();
+    return followed.then(fulfilled, rejected);
+  };
+  call.asynchronous = true;
+  const isOwn = Reflect.defineProperty(thenable, "then", { value, writable: true, configurable: true });
+  return isOwn ? thenable : begin();
+}
+
+function isPlainPromise(value: PromiseLike<unknown>): boolean {
+  return value instanceof Promise && Object.getPrototypeOf(value) === Promise.prototype;
 }
 
 /** Calls `body` between its contracts. `call` is undefined where nobody listens. */

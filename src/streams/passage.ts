@@ -1,6 +1,7 @@
 /** How a stream is passed on, so that whatever is read of it goes by somebody who records it, or replays it. */
 import type { Readable } from "node:stream";
 import { types } from "node:util";
+import { setHead } from "../capsule/recorded-head.js";
 import { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
 import { openStream } from "./open-stream.js";
 import type { Pull } from "./pull.js";
@@ -41,9 +42,11 @@ function passageOfStream(stream: object, kind: StreamKind): Passage {
 
 /** A response passes with its head as it is; its body is the stream. */
 function passageOfResponse(response: Response): Passage | undefined {
-  const { body } = response;
-  const kind = body === null || response.bodyUsed ? undefined : streamKindOf(body);
-  if (body === null || kind === undefined) return undefined;
+  const { body, status } = response;
+  // Outside of these no response can be made.
+  if (body === null || response.bodyUsed || status < 200 || status > 599) return undefined;
+  const kind = streamKindOf(body);
+  if (kind === undefined) return undefined;
   return {
     recorded: response,
     synchronous: false,
@@ -57,8 +60,9 @@ function likeResponse(response: Response, body: ReadableStream): Response {
   const { status, statusText, headers, url, redirected, type } = response;
   const made = new Response(body, { status, statusText, headers });
   const clone = made.clone.bind(made);
-  const own = { url, redirected, type, clone: () => withOwn(clone(), own) };
-  return withOwn(made, own);
+  const head = { status, statusText, url, redirected, type };
+  const own = { url, redirected, type, clone: () => setHead(withOwn(clone(), own), head) };
+  return setHead(withOwn(made, own), head);
 }
 
 function withOwn(response: Response, own: Readonly<Record<string, unknown>>): Response {

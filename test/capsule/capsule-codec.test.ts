@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { hindcast, isHindcastError, memoryStore } from "hindcast";
 import { describeCapsule } from "hindcast/replay";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Capsule, callPath, rootCall, stageOf } from "../../src/capsule/capsule.js";
+import { CAPSULE_FORMAT, type Capsule, callPath, rootCall, stageOf } from "../../src/capsule/capsule.js";
 import { decodeCapsule, valueAt } from "../../src/capsule/decode-capsule.js";
 import { decodeValue } from "../../src/capsule/decode-value.js";
 import { encodeCapsule } from "../../src/capsule/encode-capsule.js";
@@ -15,6 +15,7 @@ import { takeSnapshot } from "../../src/capsule/snapshot.js";
 import { sampleCapsule } from "../../src/testing/sample-capsule.js";
 import { recordLoan, settle } from "../golden/loan.js";
 import { prepare, programs } from "../programs/program.js";
+import { startRandomServer } from "../programs/random-server.js";
 import { recordableValues } from "./recordable-values.js";
 
 const isLong = process.env["HINDCAST_LONG"] === "1";
@@ -65,7 +66,9 @@ describe("G4, G12: a capsule comes back as it was", () => {
       return name;
     };
     const sample = fc.sample(programs, { numRuns: isLong ? 300 : 40, seed: 5 });
-    await Promise.allSettled(sample.map((program) => prepare(hc, program, perform).entry(1)));
+    await using server = await startRandomServer();
+    const entries = sample.map((program) => prepare(hc, program, perform, server.url).entry);
+    await Promise.allSettled(entries.map((entry) => entry(1, AbortSignal.timeout(5))));
     await hc.flush();
     let count = 0;
     // A stage that a loser of a race calls after the end is a root of its own.
@@ -251,19 +254,19 @@ describe("G9: bytes that were changed are refused", () => {
   });
 
   test("G12: of a later format: the error says what to do", () => {
-    expect(open(seal(new Uint8Array([0xa0]), { format: 2 }))).toBe("capsule-newer");
+    expect(open(seal(new Uint8Array([0xa0]), { format: CAPSULE_FORMAT + 1 }))).toBe("capsule-newer");
     expect(() => decodeCapsule(seal(new Uint8Array([0xa0]), { format: 99 }))).toThrow(
       /format 99.*Update hindcast/s,
     );
     // Whether it is a later one is not to be told from bytes that are damaged.
-    const changed = seal(new Uint8Array([0xa0, 0]), { format: 2 });
+    const changed = seal(new Uint8Array([0xa0, 0]), { format: CAPSULE_FORMAT + 1 });
     changed[changed.length - 1] = 7;
     expect(open(changed)).toBe("capsule-damaged");
   });
 });
 
 /** An envelope with the right checksum around any body: what no accident makes. */
-function seal(body: Uint8Array, { name = "hindcast", format = 1 } = {}): Uint8Array {
+function seal(body: Uint8Array, { name = "hindcast", format = CAPSULE_FORMAT } = {}): Uint8Array {
   const writer = new CborWriter();
   writer.tag(55799);
   writer.array(4);

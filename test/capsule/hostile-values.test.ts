@@ -12,6 +12,7 @@ import { decodeValue } from "../../src/capsule/decode-value.js";
 import { encodeValue } from "../../src/capsule/encode-value.js";
 import { DEFAULT_LIMITS, type Limits } from "../../src/capsule/limits.js";
 import { Marker } from "../../src/capsule/marker.js";
+import { RecordedStream } from "../../src/capsule/recorded-stream.js";
 import { type Snapshot, takeSnapshot } from "../../src/capsule/snapshot.js";
 
 const isLong = process.env["HINDCAST_LONG"] === "1";
@@ -426,6 +427,91 @@ const hostile: Record<string, () => unknown> = {
     new Headers({ a: "b" }),
     new Blob(["x"]),
   ],
+  ...Object.fromEntries(
+    [Headers, FormData, URLSearchParams, Blob, File, Request, Response, AbortSignal, RecordedStream].flatMap(
+      (type): [string, () => unknown][] => [
+        [`a liar about being a ${type.name}`, () => Object.create(type.prototype) as object],
+        [
+          `a Proxy of a liar about a ${type.name}`,
+          () => new Proxy(Object.create(type.prototype) as object, {}),
+        ],
+        [`a revoked ${type.name}`, () => revoked(Object.create(type.prototype) as object)],
+        [
+          `a liar about being a ${type.name} with fields of its own`,
+          () =>
+            Object.create(type.prototype, {
+              headers: { get: explode, enumerable: true },
+              size: { value: Number.NaN },
+              kind: { value: explode },
+              fields: { value: null },
+              name: { get: explode },
+              aborted: { value: true },
+              entries: { value: explode },
+            }) as object,
+        ],
+      ],
+    ),
+  ),
+  "Proxies of Headers, a Request, a Blob": () =>
+    [new Headers(), new Request("http://a"), new Blob(["x"])].map((value) => new Proxy(value, {})),
+  "Headers that lie about their entries": () =>
+    Object.assign(new Headers({ a: "b" }), {
+      entries: explode,
+      forEach: explode,
+      [Symbol.iterator]: explode,
+    }),
+  "a Request and a Response with hostile fields": () =>
+    [new Request("http://a"), new Response("x")].map((value) =>
+      Object.defineProperties(value, {
+        url: { get: explode },
+        headers: { get: explode, enumerable: true },
+        body: { get: explode },
+        status: { value: {} },
+      }),
+    ),
+  "subclasses of Request, Blob, Headers with hostile getters": () => {
+    const subclass = (type: new (...input: never[]) => object, ...keys: string[]) => {
+      const made = class extends (type as new (...input: unknown[]) => object) {};
+      for (const key of keys) Object.defineProperty(made.prototype, key, { get: explode });
+      return made;
+    };
+    return [
+      new (subclass(Request, "url", "headers", "body"))("http://a"),
+      new (subclass(Blob, "size", "text"))(["x"]),
+      new (subclass(Headers, "entries", "forEach"))({ a: "b" }),
+    ];
+  },
+  "a File of a name that is large": () => new File([], "n".repeat(3_000_000)),
+  "a Request to a URL that is large": () => new Request(`http://a/${"x".repeat(3_000_000)}`),
+  "Headers that are large": () => new Headers({ a: "x".repeat(3_000_000) }),
+  "search parameters that are large": () =>
+    new URLSearchParams(Array.from({ length: 20_000 }, (_, index): [string, string] => [`k${index}`, ""])),
+  "a form that is large": () => {
+    const form = new FormData();
+    for (let index = 0; index < 1_000; index++) form.append("f", new File([], `${index}`));
+    return form;
+  },
+  "an AbortSignal whose reason is hostile": () => AbortSignal.abort(getter(explode)),
+  "an AbortSignal whose reason is itself": () => {
+    const controller = new AbortController();
+    controller.abort(controller.signal);
+    return controller.signal;
+  },
+  "a RecordedStream of itself": () => {
+    const fields: Record<string, unknown> = {};
+    const stream = new RecordedStream("iterable", fields);
+    fields["stream"] = stream;
+    return stream;
+  },
+  "a RecordedStream with hostile fields": () => new RecordedStream("Readable", getter(explode) as never),
+  "a class that says it is Headers": () =>
+    new (class {
+      get [Symbol.toStringTag](): string {
+        return "Headers";
+      }
+    })(),
+  "an object whose prototype says it is Headers": () =>
+    Object.create({ [Symbol.toStringTag]: "Headers" }) as object,
   "boxed primitives": () => [Object(1), Object("x"), Object(1n), Object(Symbol("s")), Object(false)],
   "a frozen object": () => Object.freeze({ a: Object.freeze([1, Object.freeze({ b: 1 })]) }),
   "a sealed array with holes": () => Object.seal([, 1]), // oxlint-disable-line no-sparse-arrays
@@ -502,6 +588,8 @@ function fingerprint(value: unknown): string {
     try {
       const keys = Reflect.ownKeys(part).slice(0, 100);
       const fields = keys.map((key) => {
+        // Node keeps the entries of Headers sorted from when they are first looked at.
+        if (typeof key === "symbol" && key.description === "headers map sorted") return "";
         const descriptor = Reflect.getOwnPropertyDescriptor(part, key);
         const flags = [descriptor?.enumerable, descriptor?.configurable, descriptor?.writable]
           .map(Number)

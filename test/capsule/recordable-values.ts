@@ -1,6 +1,7 @@
 /** Every value that a capsule keeps without loss, as the design lists them. */
 import fc from "fast-check";
 import { TYPED_ARRAY_NAMES } from "../../src/capsule/copy-nodes.js";
+import { RecordedStream, STREAM_KINDS } from "../../src/capsule/recorded-stream.js";
 
 export class PaymentRefused extends Error {
   override readonly name = "PaymentRefused";
@@ -114,7 +115,83 @@ const regExps = fc
     return expression;
   });
 
+const token = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+const headerPairs = fc.array(
+  fc.tuple(
+    fc.oneof(token, fc.constantFrom("set-cookie", "content-type")),
+    fc.stringMatching(/^[!-~]{0,12}$/),
+  ),
+  { maxLength: 5 },
+);
+const files = fc
+  .tuple(bytes, fc.constantFrom("", "text/plain", "image/png"), fc.string(), fc.nat())
+  .map(
+    ([content, type, name, lastModified]) => new File([content], name.toWellFormed(), { type, lastModified }),
+  );
+const signals = fc.oneof(
+  fc.constant(undefined).map(() => new AbortController().signal),
+  fc
+    .oneof(anyText, fc.constant(undefined), fc.integer(), fc.dictionary(token, token))
+    .map((reason) => AbortSignal.abort(reason)),
+);
+const webUrls = fc.webUrl({ withQueryParameters: true, withFragments: true });
+
+/** The platform's own classes, and what stands for a stream. */
+export const platformValues = fc.oneof(
+  headerPairs.map((pairs) => new Headers(pairs)),
+  fc.array(fc.tuple(fc.string(), fc.string())).map((pairs) => new URLSearchParams(pairs)),
+  fc.array(fc.tuple(anyText, fc.oneof(anyText, files)), { maxLength: 4 }).map((pairs) => {
+    const form = new FormData();
+    for (const [name, value] of pairs) {
+      if (typeof value === "string") form.append(name, value);
+      else form.append(name, value);
+    }
+    return form;
+  }),
+  fc.tuple(bytes, fc.constantFrom("", "text/plain")).map(([content, type]) => new Blob([content], { type })),
+  files,
+  signals,
+  fc
+    .record({
+      url: webUrls,
+      headers: headerPairs,
+      method: fc.constantFrom("GET", "POST", "PUT", "BREW"),
+      body: anyText,
+      redirect: fc.constantFrom("follow", "manual", "error" as const),
+      credentials: fc.constantFrom("include", "omit", "same-origin" as const),
+      mode: fc.constantFrom("cors", "no-cors", "same-origin" as const),
+      cache: fc.constantFrom("default", "no-store", "reload" as const),
+      keepalive: fc.boolean(),
+      signal: signals,
+    })
+    .map(({ url, body, mode, method, ...options }) => {
+      const withBody = method === "GET" ? {} : { body };
+      return new Request(url, {
+        ...options,
+        ...withBody,
+        method,
+        mode: method === "GET" || method === "POST" ? mode : "cors",
+      } as RequestInit);
+    }),
+  fc
+    .record({
+      status: fc.constantFrom(200, 201, 204, 205, 301, 304, 404, 500, 599),
+      statusText: fc.stringMatching(/^[ -~]{0,9}$/),
+      headers: headerPairs,
+      body: fc.option(anyText),
+    })
+    .map(
+      ({ body, ...options }) => new Response([204, 205, 304].includes(options.status) ? null : body, options),
+    ),
+  fc.constant(undefined).map(() => Response.error()),
+  webUrls.map((url) => Response.redirect(url, 303)),
+  fc
+    .tuple(fc.constantFrom(...STREAM_KINDS), fc.dictionary(fc.string(), fc.integer()))
+    .map(([kind, fields]) => new RecordedStream(kind, { ...fields })),
+);
+
 const leaves = fc.oneof(
+  { weight: 4, arbitrary: platformValues },
   { weight: 8, arbitrary: numbers },
   { weight: 8, arbitrary: anyText },
   { weight: 4, arbitrary: fc.constantFrom(undefined, null, true, false) },
@@ -200,7 +277,8 @@ function link(tree: unknown, list: readonly { from: number; to: number; asKey: b
   const objects = objectsIn(tree);
   const containers = objects.filter(
     (one) =>
-      !(one instanceof Date || one instanceof RegExp || one instanceof URL || one instanceof DOMException),
+      !(one instanceof Date || one instanceof RegExp || one instanceof URL || one instanceof DOMException) &&
+      !isPlatformValue(one),
   );
   for (const { from, to, asKey } of list) {
     const source = containers[from % containers.length];
@@ -220,6 +298,13 @@ function link(tree: unknown, list: readonly { from: number; to: number; asKey: b
     } else assign(source, [["link", target]]);
   }
   return tree;
+}
+
+/** Of a class that keeps what it holds inside: a field that is put on one is not recorded. */
+export function isPlatformValue(value: object): boolean {
+  return [Headers, FormData, URLSearchParams, Blob, AbortSignal, Request, Response, RecordedStream].some(
+    (type) => value instanceof type,
+  );
 }
 
 function objectsIn(tree: unknown): object[] {

@@ -3,6 +3,7 @@
  * `deepStrictEqual`, which takes one shared object for two equal ones and all URLs for equal.
  */
 import { inspect, types } from "node:util";
+import { isPlatformValue } from "./recordable-values.js";
 
 /** Where the two differ, or undefined where they do not. */
 export function difference(a: unknown, b: unknown): string | undefined {
@@ -44,8 +45,27 @@ export function difference(a: unknown, b: unknown): string | undefined {
         path,
       );
     }
+    if (isPlatformValue(one)) return comparePlatform(one, other, path);
     if (types.isNativeError(one) !== types.isNativeError(other)) return `${path}: no native error`;
     return undefined;
+  };
+
+  /** Their content aside, which is not part of a value. */
+  const comparePlatform = (one: object, other: object, path: string): string | undefined => {
+    const seen = (value: object): readonly unknown[] => {
+      if (value instanceof Headers || value instanceof FormData || value instanceof URLSearchParams) {
+        return [...value];
+      }
+      const keys = [
+        ..."kind size type name lastModified method url mode credentials cache redirect referrer".split(" "),
+        ..."referrerPolicy integrity keepalive destination duplex isReloadNavigation".split(" "),
+        ..."isHistoryNavigation status statusText ok redirected aborted reason headers".split(" "),
+        ..."signal bodyUsed fields".split(" "),
+      ];
+      const fields = keys.filter((key) => key in value).map((key) => [key, Reflect.get(value, key)]);
+      return [...fields, "body" in value && value.body !== null];
+    };
+    return compareLists(seen(one), seen(other), path);
   };
 
   const compareKeys = (one: object, other: object, path: string): string | undefined => {
@@ -91,7 +111,8 @@ function keysOf(value: object): PropertyKey[] {
       .filter((key) => key !== "stack")
       .toSorted();
   }
-  // Node's own classes keep their state under symbols.
+  // Node's own classes keep their state under symbols; what a head says of itself instead is hidden.
+  if (isPlatformValue(value)) return Object.keys(value);
   return value instanceof URL ? Object.getOwnPropertyNames(value) : Reflect.ownKeys(value);
 }
 

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Capsule } from "../../src/capsule/capsule.js";
 import { decodeCapsule } from "../../src/capsule/decode-capsule.js";
 import { encodeCapsule } from "../../src/capsule/encode-capsule.js";
+import { RecordedStream } from "../../src/capsule/recorded-stream.js";
 
 class BureauUnreachable extends Error {
   readonly code = "E_BUREAU";
@@ -17,6 +18,35 @@ class Money {
     this.amount = amount;
     this.currency = currency;
   }
+}
+
+/** The platform's own, as far as it is recorded. */
+function platformValues(): Record<string, unknown> {
+  const form = new FormData();
+  form.append("amount", "12 €");
+  form.append("scan", new File(["%PDF"], "scan.pdf", { type: "application/pdf", lastModified: 1793502000000 }));
+  const cookies: [string, string][] = [
+    ["Set-Cookie", "a=1"],
+    ["Set-Cookie", "b=2; Path=/"],
+  ];
+  return {
+    headers: new Headers([["X-Client", "till 4"], ...cookies]),
+    form,
+    params: new URLSearchParams("q=loan&q=car&empty="),
+    blob: new Blob(["four"], { type: "text/plain" }),
+    file: new File([], "nothing", { lastModified: 0 }),
+    request: new Request("https://example.com/loans?id=17#top", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+      redirect: "manual",
+      signal: AbortSignal.abort("closed"),
+    }),
+    response: new Response("gone", { status: 410, statusText: "Gone", headers: cookies }),
+    failed: Response.error(),
+    signals: [new AbortController().signal, AbortSignal.abort({ code: 7 })],
+    stream: new RecordedStream("byte-stream", { chunks: 3 }),
+  };
 }
 
 /** One of each kind of value that the format has a way to write. */
@@ -64,6 +94,7 @@ function everyValue(): Record<string, unknown> {
     withoutPrototype: Object.assign(Object.create(null) as object, { a: 1 }),
     oddKeys: JSON.parse('{"__proto__": 1, "": 2, "constructor": 3, "10": 4}') as unknown,
     surrogateKey: { "\ud800": 1 },
+    platform: platformValues(),
     sharedTwice: [shared, shared],
     cycle,
     lost: { function: everyValue, symbol: Symbol("a symbol"), promise: Promise.resolve() },
@@ -86,7 +117,7 @@ export async function recordLoan(): Promise<StoredCapsule> {
     store,
     contracts: "observe",
     seed: 4711,
-    limits: { depth: 8, entries: 50, valueBytes: 4_000 },
+    limits: { depth: 8, entries: 50, valueBytes: 6_000 },
   });
   const database = hc.effect({ name: "db.get" }, async (id: string) => ({ id, income: 52_000, debt: 9_100 }));
   const bureau = hc.effect({ name: "bureau.score" }, async (_id: string): Promise<number> => {
@@ -177,7 +208,10 @@ export function settle(recorded: StoredCapsule): StoredCapsule {
       platform: "linux",
     },
     calls: capsule.calls.map(timed),
-    effects: capsule.effects.map(timed),
+    // No stage of the run returns a stream: one effect is made an item of one, so that the file has its flags.
+    effects: capsule.effects.map(timed).map((effect) =>
+      effect.name === "setting" ? { ...effect, delivered: true, item: true } : effect,
+    ),
   };
   const duration = (settled.calls[0]?.duration ?? 0) / 1000;
   return {

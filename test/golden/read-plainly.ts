@@ -102,6 +102,7 @@ export function readPlainly(file: Uint8Array): Json {
       input: render(input),
       asynchronous: bit(flags, 1),
       unprompted: bit(flags, 4),
+      ...(format >= 2 ? { delivered: bit(flags, 2), item: bit(flags, 8) } : {}),
       outcome: outcome(rest),
     })),
     events: (body.get("events") as number[]).map((event) => `${kinds[event % 4]} ${Math.floor(event / 4)}`),
@@ -197,6 +198,26 @@ function renderValue(root: unknown): Json {
       }
       case "hindcast.utf16":
         return { $: "utf16", hex: hex(parts[0] as Uint8Array) };
+      case "hindcast.headers":
+        return { $: "Headers", entries: renderAny(parts[0]) };
+      case "hindcast.form-data":
+        return { $: "FormData", entries: renderAny(parts[0]) };
+      case "hindcast.search-params":
+        return { $: "URLSearchParams", entries: renderAny(parts[0]) };
+      case "hindcast.blob":
+        return { $: "Blob", size: renderAny(parts[0]), type: renderAny(parts[1]) };
+      case "hindcast.file": {
+        const [size, type, fileName, lastModified] = parts.map(renderAny) as [Json, Json, Json, Json];
+        return { $: "File", size, type, name: fileName, lastModified };
+      }
+      case "hindcast.request":
+        return { $: "Request", ...(renderAny(parts[0]) as { readonly [key: string]: Json }) };
+      case "hindcast.response":
+        return { $: "Response", ...(renderAny(parts[0]) as { readonly [key: string]: Json }) };
+      case "hindcast.abort-signal":
+        return { $: "AbortSignal", aborted: renderAny(parts[0]), reason: renderAny(parts[1]) };
+      case "hindcast.stream":
+        return { $: "stream", kind: renderAny(parts[0]), fields: renderAny(parts[1]) };
       case "RegExp":
         return {
           $: "RegExp",

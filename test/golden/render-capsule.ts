@@ -6,6 +6,7 @@
 import type { Capsule, OutcomeRecord } from "../../src/capsule/capsule.js";
 import { valueAt } from "../../src/capsule/decode-capsule.js";
 import { Marker } from "../../src/capsule/marker.js";
+import { RecordedStream } from "../../src/capsule/recorded-stream.js";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -67,6 +68,7 @@ export function renderCapsule(capsule: Capsule): Json {
       input: [...effect.input],
       asynchronous: effect.asynchronous,
       unprompted: effect.unprompted,
+      ...(capsule.format >= 2 ? { delivered: effect.delivered, item: effect.item } : {}),
       outcome: outcome(effect.outcome),
     })),
     events: capsule.events.map(({ kind, index }) => `${kind} ${index}`),
@@ -163,6 +165,8 @@ function renderObject(value: object, render: (value: unknown) => Json): Json {
   if (value instanceof RegExp)
     return { $: "RegExp", source: value.source, flags: value.flags, lastIndex: value.lastIndex };
   if (value instanceof URL) return { $: "URL", href: value.href };
+  const platform = renderPlatform(value, render);
+  if (platform !== undefined) return platform;
   if (value instanceof ArrayBuffer) return { $: "ArrayBuffer", hex: hex(new Uint8Array(value)) };
   if (ArrayBuffer.isView(value)) {
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
@@ -184,6 +188,32 @@ function renderObject(value: object, render: (value: unknown) => Json): Json {
   if (Object.getPrototypeOf(value) === null)
     return { $: "instance", class: "", fields: renderFields(entries) };
   return renderFields(entries);
+}
+
+function renderPlatform(value: object, render: (value: unknown) => Json): Json | undefined {
+  const entries = (pairs: Iterable<[string, unknown]>): Json =>
+    [...pairs].map(([name, item]) => [renderText(name), render(item)]);
+  const scalars = (keys: string): { readonly [key: string]: Json } =>
+    Object.fromEntries(keys.split(" ").map((key) => [key, render(Reflect.get(value, key))]));
+  if (value instanceof Headers) return { $: "Headers", entries: entries(value) };
+  if (value instanceof FormData) return { $: "FormData", entries: entries(value) };
+  if (value instanceof URLSearchParams) return { $: "URLSearchParams", entries: entries(value) };
+  if (value instanceof File) return { $: "File", ...scalars("size type name lastModified") };
+  if (value instanceof Blob) return { $: "Blob", ...scalars("size type") };
+  if (value instanceof AbortSignal)
+    return { $: "AbortSignal", aborted: value.aborted, reason: render(value.reason) };
+  if (value instanceof RecordedStream)
+    return { $: "stream", kind: value.kind, fields: render(value.fields) };
+  if (value instanceof Request) {
+    const keys =
+      "method url mode credentials cache redirect referrer referrerPolicy integrity keepalive headers";
+    return { $: "Request", ...scalars(keys), body: value.body !== null, ...scalars("signal") };
+  }
+  if (value instanceof Response) {
+    const keys = "status statusText url redirected type headers";
+    return { $: "Response", ...scalars(keys), body: value.body !== null };
+  }
+  return undefined;
 }
 
 function fieldsOf(value: object): [string, unknown][] {

@@ -59,6 +59,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
   "hindcast/replay": {
     values: [
       "Marker",
+      "RecordedStream",
       "describeCapsule",
       "explain",
       "inputOf",
@@ -84,6 +85,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "ReplayOutcome",
       "ReplayResult",
       "StageRecord",
+      "StreamKind",
       "Substitute",
       "Version",
       "ViolationRecord",

@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { pbkdf2, randomBytes, randomInt, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
@@ -17,12 +18,30 @@ export type Step =
   | { readonly do: "microtasks"; readonly count: number }
   | { readonly do: "sequence" | "all" | "race" | "any" | "settled"; readonly steps: readonly Step[] }
   | { readonly do: "stage" | "pipeline"; readonly name: string; readonly steps: readonly Step[] }
+  | {
+      readonly do: "fetch";
+      readonly path: "whole" | "chunks" | "broken" | "failed" | "dropped";
+      readonly read: "json" | "text" | "chunks" | "first" | "nothing";
+      readonly method: "GET" | "POST";
+      readonly delay: number;
+      readonly gaveUpAfter: number;
+    }
+  | {
+      readonly do: "read";
+      readonly kind: "generator" | "web" | "node";
+      readonly count: number;
+      readonly delay: number;
+      readonly fails: boolean;
+      readonly take: number;
+    }
+  | { readonly do: "stream"; readonly name: string; readonly steps: readonly Step[]; readonly take: number }
+  | { readonly do: "signal" }
   | { readonly do: "raw"; readonly source: "file" | "message" | "digest" | "thread" }
   | { readonly do: "synchronous"; readonly name: string };
 
 /**
- * Programs of effects of 0 to 5 ms, timers, clocks and chance under every combinator, with stages and
- * pipelines nested in them.
+ * Programs of effects of 0 to 5 ms, timers, clocks, chance, exchanges over HTTP and streams under every
+ * combinator, with stages, streaming stages and pipelines nested in them.
  */
 export const programs: fc.Arbitrary<Step> = fc.record({
   do: fc.constantFrom("sequence", "all"),
@@ -52,6 +71,29 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
       arbitrary: fc.record({ do: fc.constant("microtasks" as const), count: fc.integer({ min: 1, max: 6 }) }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("synchronous" as const), name }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant("fetch" as const),
+        path: fc.constantFrom("whole", "whole", "chunks", "chunks", "broken", "failed", "dropped"),
+        read: fc.constantFrom("json", "text", "chunks", "first", "nothing"),
+        method: fc.constantFrom("GET", "POST"),
+        delay,
+        gaveUpAfter: fc.constantFrom(1_000, 1_000, 3),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant("read" as const),
+        kind: fc.constantFrom("generator", "web", "node"),
+        count: fc.integer({ min: 0, max: 4 }),
+        delay,
+        fails: fc.boolean(),
+        take: fc.constantFrom(1, 2, 100),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("signal" as const) }) },
   ];
   if (depth === 0) return fc.oneof(...leaf);
   const steps = fc.array(stepsOf(depth - 1), { minLength: 1, maxLength: 4 });
@@ -62,6 +104,15 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
       arbitrary: fc.record({ do: fc.constantFrom("sequence", "all", "race", "any", "settled"), steps }),
     },
     { weight: 5, arbitrary: fc.record({ do: fc.constantFrom("stage", "pipeline"), name, steps }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant("stream" as const),
+        name,
+        steps,
+        take: fc.constantFrom(1, 2, 100),
+      }),
+    },
   );
 }
 
@@ -86,6 +137,43 @@ async function readRaw(source: "file" | "message" | "digest" | "thread"): Promis
   }
 }
 
+/** A stream of texts, of any kind, that says nothing until it is read. */
+function openStream({ kind, count, delay, fails }: Extract<Step, { do: "read" }>): AsyncIterable<unknown> {
+  async function* produce(): AsyncGenerator<string> {
+    for (let index = 0; index < count; index++) {
+      await wait(Math.random() * delay);
+      yield `${index} ${Math.random()}`;
+    }
+    if (fails) throw new RangeError("broken in mid-stream");
+  }
+  if (kind === "generator") return produce();
+  if (kind === "node") return Readable.from(produce());
+  const source = produce();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await source.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: async () => void (await source.return(undefined)),
+  });
+}
+
+/** A generator runs in the context of whoever reads it: this one in its execution's. */
+function within(execution: Execution, stream: AsyncGenerator<unknown>): AsyncGenerator<unknown> {
+  for (const method of ["next", "return"] as const) {
+    const body = stream[method].bind(stream) as (...input: unknown[]) => unknown;
+    const value = (...input: unknown[]): unknown => executions.run(execution, () => body(...input));
+    Object.defineProperty(stream, method, { value });
+  }
+  return stream;
+}
+
+function aborted(signal: AbortSignal): Promise<string> {
+  if (signal.aborted) return Promise.resolve(String(signal.reason));
+  return new Promise((done) => signal.addEventListener("abort", () => done(String(signal.reason))));
+}
+
 /** Programs that read something raw, at some place in them. */
 export const rawPrograms: fc.Arbitrary<Step> = fc
   .tuple(
@@ -104,7 +192,9 @@ const executions = new AsyncLocalStorage<Execution>();
 
 /** A program, ready to run. */
 export interface RunnableProgram {
-  readonly entry: (input: number) => Promise<unknown>;
+  readonly entry: (input: number, signal: AbortSignal) => Promise<unknown>;
+  /** The same program as a root that streams what its steps give. */
+  readonly streaming: (input: number, signal: AbortSignal) => AsyncGenerator<unknown>;
   /** Whether effects may do their work in executions that begin from now on. */
   live: boolean;
   /** What the last execution that began has seen so far, in the order in which it saw it. */
@@ -116,6 +206,7 @@ interface Execution {
   serial: number;
   readonly live: boolean;
   readonly seen: string[];
+  readonly signal: AbortSignal;
 }
 
 /** Makes a program run on an instance. `perform` is an effect's real work. */
@@ -123,12 +214,13 @@ export function prepare(
   hc: Hindcast,
   program: Step,
   perform: (name: string, delay: number, fails: boolean) => Promise<string>,
+  server: string,
 ): RunnableProgram {
-  let last: Execution = { live: true, seen: [], serial: 0 };
+  let last: Execution = { live: true, seen: [], serial: 0, signal: new AbortController().signal };
   const see = (what: string): void => {
     const seen = executions.getStore()?.seen;
     // What goes on after the root has settled is no part of the run.
-    if (seen !== undefined && !/^0 [=!]/.test(seen.at(-1) ?? "")) seen.push(what);
+    if (seen !== undefined && !/^0 (?:[=!]|let go)/.test(seen.at(-1) ?? "")) seen.push(what);
   };
   const guarded = (name: string, delay: number, fails: boolean): Promise<string> => {
     if (executions.getStore()?.live !== true) throw new Error("a replay touched the outside world");
@@ -139,6 +231,10 @@ export function prepare(
     return execution.serial++;
   };
   const effects = Object.fromEntries(["a", "b", "c"].map((name) => [name, hc.effect({ name }, guarded)]));
+  const open = hc.effect({ name: "open" }, (step: Extract<Step, { do: "read" }>) => {
+    if (executions.getStore()?.live !== true) throw new Error("a replay touched the outside world");
+    return openStream(step);
+  });
   const synchronous = Object.fromEntries(
     ["a", "b", "c"].map((name) => [
       name,
@@ -156,6 +252,55 @@ export function prepare(
     const wrapped = step.do === "pipeline" ? hc.pipeline(options, body) : hc.tool(options, body);
     stages.set(step, wrapped);
     return wrapped;
+  };
+
+  const streams = new Map<Step, (place: string) => AsyncGenerator<unknown>>();
+  const wrapStream = (
+    step: Extract<Step, { do: "stream" }>,
+  ): ((place: string) => AsyncGenerator<unknown>) => {
+    const known = streams.get(step);
+    if (known !== undefined) return known;
+    const wrapped = hc.agent({ name: `stream-${step.name}` }, (place: string) => items(step.steps, place));
+    streams.set(step, wrapped);
+    return wrapped;
+  };
+
+  async function* items(steps: readonly Step[], place: string): AsyncGenerator<unknown, string> {
+    try {
+      for (const [index, step] of steps.entries()) yield await run(step, `${place}.${index}`);
+      return "whole";
+    } finally {
+      see(`${place} let go`);
+    }
+  }
+
+  const consume = async (stream: AsyncIterable<unknown>, take: number, place: string): Promise<unknown[]> => {
+    const taken: unknown[] = [];
+    for await (const item of stream) {
+      see(`${place} item ${JSON.stringify(item)}`);
+      taken.push(item instanceof Uint8Array ? Buffer.from(item).toString() : item);
+      if (taken.length === take) break;
+    }
+    return taken;
+  };
+
+  const exchange = async (step: Extract<Step, { do: "fetch" }>, place: string): Promise<unknown> => {
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(new Error("gave up")), step.gaveUpAfter);
+    try {
+      const response = await fetch(`${server}/${step.path}?d=${step.delay}`, {
+        method: step.method,
+        signal: controller.signal,
+        ...(step.method === "POST" ? { body: `${Math.random()}` } : {}),
+      });
+      see(`${place} ${response.status} ${response.headers.get("x-number")}`);
+      if (step.read === "json") return (await response.json()) as unknown;
+      if (step.read === "text") return await response.text();
+      if (step.read === "nothing" || response.body === null) return response.url;
+      return await consume(response.body, step.read === "first" ? 1 : 100, place);
+    } finally {
+      clearTimeout(timer);
+    }
   };
 
   const sequence = async (steps: readonly Step[], place: string): Promise<unknown[]> => {
@@ -200,6 +345,14 @@ export function prepare(
         ];
       case "timer":
         return wait(Math.random() * step.delay, "waited");
+      case "fetch":
+        return exchange(step, place);
+      case "read":
+        return consume(open(step), step.take, place);
+      case "stream":
+        return consume(wrapStream(step)(place), step.take, place);
+      case "signal":
+        return aborted((executions.getStore() as Execution).signal);
       case "raw":
         return readRaw(step.source);
       case "immediate":
@@ -243,9 +396,14 @@ export function prepare(
   const runnable: RunnableProgram = {
     live: true,
     observations: () => last.seen,
-    entry: hc.pipeline({ name: "program" }, (input: number) => {
-      last = { live: runnable.live, seen: [], serial: input };
+    entry: hc.pipeline({ name: "program" }, (input: number, signal: AbortSignal) => {
+      last = { live: runnable.live, seen: [], serial: input, signal };
       return executions.run(last, () => run(program, "0"));
+    }),
+    streaming: hc.pipeline({ name: "streaming" }, (input: number, signal: AbortSignal) => {
+      last = { live: runnable.live, seen: [], serial: input, signal };
+      const steps = "steps" in program ? program.steps : [program];
+      return within(last, items(steps, "0"));
     }),
   };
   return runnable;
