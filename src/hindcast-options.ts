@@ -1,5 +1,6 @@
 /** What `hindcast()` is given, and what becomes of it: each function gives an option's value, or says what is wrong with it. */
-import { BUILT_IN_SOURCES, type BuiltInSource, type HttpCapture } from "./ambient/ambient.js";
+import { BUILT_IN_PATCHES, type BuiltInSource, type HttpCapture, type Patches } from "./ambient/ambient.js";
+import type { Undo } from "./ambient/patch.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
 import type { Limits } from "./capsule/limits.js";
 import type { ContractMode } from "./contract/contract.js";
@@ -7,6 +8,7 @@ import { HindcastError } from "./errors.js";
 import type { Failure, Logger } from "./record/failure-report.js";
 import { keep, type KeepRule } from "./record/keep.js";
 import type { VersionSource } from "./stage/definition.js";
+import type { CaptureSource } from "./stage/seam.js";
 import { memoryStore } from "./stores/memory-store.js";
 import type { Store } from "./stores/store.js";
 
@@ -107,13 +109,14 @@ export function modeOf(mode: ContractMode | undefined, what: string): ContractMo
   return mode;
 }
 
-export function capturesOf({ capture = true }: HindcastOptions): readonly (BuiltInSource | HttpCapture)[] {
-  if (typeof capture === "boolean") return capture ? BUILT_IN_SOURCES : [];
+export function capturesOf({ capture = true }: HindcastOptions): Patches {
+  if (typeof capture === "boolean") return new Map(capture ? BUILT_IN_PATCHES : []);
   for (const name of Object.keys(capture)) {
-    if (name !== "http" && !BUILT_IN_SOURCES.includes(name as BuiltInSource)) {
+    if (name !== "http" && !BUILT_IN_PATCHES.has(name as BuiltInSource)) {
+      const known = [...BUILT_IN_PATCHES.keys(), "http"].join(", ");
       throw new HindcastError(
         "invalid-options",
-        `hindcast({ capture }) has no source "${name}"; the sources are ${BUILT_IN_SOURCES.join(", ")}, http.`,
+        `hindcast({ capture }) has no source "${name}"; the sources are ${known}.`,
       );
     }
   }
@@ -124,8 +127,11 @@ export function capturesOf({ capture = true }: HindcastOptions): readonly (Built
       "hindcast({ capture: { http } }): give httpCapture() of hindcast/http, or false.",
     );
   }
-  const chosen = BUILT_IN_SOURCES.filter((source) => capture[source] ?? true);
-  return http === false ? chosen : [...chosen, http];
+  const patches = new Map<CaptureSource, () => Undo[]>(
+    [...BUILT_IN_PATCHES].filter(([source]) => capture[source] ?? true),
+  );
+  if (http !== false) patches.set("http", http.patch);
+  return patches;
 }
 
 export function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {

@@ -21,24 +21,23 @@ export interface HttpCapture {
   readonly patch: () => Undo[];
 }
 
-const PATCHES: Readonly<Record<BuiltInSource, () => Undo[]>> = {
-  random: () => [patchRandom()],
-  clock: patchClock,
-  crypto: patchCrypto,
-  timers: () => [...patchTimers(), patchAbortSignal()],
-  fetch: patchFetch,
-};
+/** How each source is captured. */
+export type Patches = ReadonlyMap<CaptureSource, () => Undo[]>;
 
-export const BUILT_IN_SOURCES: readonly BuiltInSource[] = ["random", "clock", "crypto", "timers", "fetch"];
+export const BUILT_IN_PATCHES: ReadonlyMap<BuiltInSource, () => Undo[]> = new Map([
+  ["random", () => [patchRandom()]],
+  ["clock", patchClock],
+  ["crypto", patchCrypto],
+  ["timers", () => [...patchTimers(), patchAbortSignal()]],
+  ["fetch", patchFetch],
+]);
 
 const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();
 
-/** Captures `sources` until the returned function is called. */
-export function captureAmbient(sources: Iterable<BuiltInSource | HttpCapture>): Undo {
-  const mine: CaptureSource[] = [];
-  for (const given of sources) {
-    const [source, make] = typeof given === "string" ? [given, PATCHES[given]] : [given.source, given.patch];
-    mine.push(source);
+/** Captures the sources of `patches` until the returned function is called. */
+export function captureAmbient(patches: Patches): Undo {
+  const mine = [...patches.keys()];
+  for (const [source, make] of patches) {
     const known = installed.get(source);
     if (known === undefined) installed.set(source, { users: 1, undo: make() });
     else known.users += 1;

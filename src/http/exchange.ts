@@ -102,7 +102,7 @@ class Exchange implements FarEnd {
     const { agent, options, address, callback } = asked;
     const own = { ...options, agent: waitingAgent(agent), createConnection: undefined };
     this.program = address === undefined ? request(own, callback) : request(address, own, callback);
-    (this.program as { agent: unknown }).agent = agent;
+    Object.assign(this.program, { agent });
     this.#effect = nextEffect(capture.call, "http");
     const { name, ordinal } = this.#effect;
     this.#streamName = `${name}${ordinal === 0 ? "" : `#${ordinal}`}.stream`;
@@ -115,15 +115,14 @@ class Exchange implements FarEnd {
   #follow(): void {
     const { program } = this;
     const { write, end, flushHeaders, destroy, addTrailers } = program;
-    const writes = (original: (...input: never[]) => unknown, method: "write" | "end") =>
-      function substitute(this: ClientRequest, ...input: unknown[]): unknown {
+    const writes =
+      (original: (...input: never[]) => unknown, method: "write" | "end") =>
+      (...input: unknown[]): unknown => {
         const over = program.writableEnded || program.destroyed;
         const result = Reflect.apply(original, program, input as never[]);
-        if (!over) exchange.#write(method, input);
+        if (!over) this.#write(method, input);
         return result;
       };
-    // eslint-disable-next-line @typescript-eslint/no-this-alias
-    const exchange = this;
     Object.assign(program, {
       write: writes(write as never, "write"),
       end: writes(end as never, "end"),
@@ -354,7 +353,7 @@ class Exchange implements FarEnd {
         this.#socket?.emit("timeout");
         return;
       case "close":
-        if (this.#socket !== undefined && !this.#isOver()) this.#socket.destroy();
+        if (this.#socket?.closing === true || !this.#isOver()) this.#socket?.destroy();
         return;
       default:
         told satisfies never;
@@ -397,9 +396,14 @@ class Exchange implements FarEnd {
   }
 
   #break(error: Error): void {
-    if (this.#socket !== undefined) this.#socket.destroy(error);
-    // A request that gets an error in place of a socket.
-    else (this.program.onSocket as (socket: null, error: Error) => void)(null, error);
+    const { program } = this;
+    if (this.#socket !== undefined) {
+      this.#socket.destroy(error);
+      return;
+    }
+    // A request that gets an error in place of a socket; one that is given up already has its own.
+    const onSocket = program.onSocket as (...input: unknown[]) => void;
+    Reflect.apply(onSocket, program, [null, program.destroyed ? undefined : error]);
   }
 
   /** The program's request has all of its response. */

@@ -44,7 +44,7 @@ function isAddress(value: unknown): value is string | URL {
 function agentOf(module: typeof http | typeof https, options: Options): http.Agent | undefined {
   const { agent, createConnection, _defaultAgent: usual = module.globalAgent } = options;
   if (agent === false) return new (usual.constructor as typeof http.Agent)();
-  if (agent !== undefined && agent !== null) return agent;
+  if (agent !== undefined && agent !== null) return agent as http.Agent;
   return typeof createConnection === "function" ? undefined : usual;
 }
 

@@ -22,6 +22,8 @@ export interface FarEnd {
 type Written = (error?: Error | null) => void;
 
 export class StandInSocket extends Socket {
+  /** It is to close with the real one, although all is well. */
+  closing = false;
   readonly #farEnd: FarEnd;
   readonly #held: Written[] = [];
 
@@ -35,6 +37,12 @@ export class StandInSocket extends Socket {
     for (const [key, value] of Object.entries(fields)) {
       Object.defineProperty(this, key, { value, writable: true, configurable: true });
     }
+  }
+
+  /** Nothing more is written; it closes when the real one has. */
+  override destroySoon(): void {
+    this.closing = true;
+    this.end();
   }
 
   /** Lets go of what was written, as far as the far end is not busy. */
@@ -68,14 +76,14 @@ export class StandInSocket extends Socket {
     done();
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     for (const written of this.#held.splice(0)) written(null);
     this.#farEnd.destroyed(error);
     super._destroy(error, done);
   }
 
   override setTimeout(milliseconds: number, callback?: () => void): this {
-    this.timeout = milliseconds;
+    Object.assign(this, { timeout: milliseconds });
     if (callback !== undefined) {
       if (milliseconds === 0) this.removeListener("timeout", callback);
       else this.once("timeout", callback);
