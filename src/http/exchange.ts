@@ -114,12 +114,16 @@ class Exchange implements FarEnd {
 
   #follow(): void {
     const { program } = this;
-    const { write, end, flushHeaders, destroy, addTrailers } = program;
+    const write = program.write.bind(program);
+    const end = program.end.bind(program);
+    const flushHeaders = program.flushHeaders.bind(program);
+    const destroy = program.destroy.bind(program);
+    const addTrailers = program.addTrailers.bind(program);
     const writes =
       (original: (...input: never[]) => unknown, method: "write" | "end") =>
       (...input: unknown[]): unknown => {
         const over = program.writableEnded || program.destroyed;
-        const result = Reflect.apply(original, program, input as never[]);
+        const result = original(...(input as never[]));
         if (!over) this.#write(method, input);
         return result;
       };
@@ -127,17 +131,17 @@ class Exchange implements FarEnd {
       write: writes(write as never, "write"),
       end: writes(end as never, "end"),
       flushHeaders: () => {
-        flushHeaders.call(program);
+        flushHeaders();
         this.#begin();
         this.#outside(() => this.#real?.flushHeaders());
       },
       addTrailers: (trailers: Parameters<typeof addTrailers>[0]) => {
-        addTrailers.call(program, trailers);
+        addTrailers(trailers);
         this.#begin();
         this.#real?.addTrailers(trailers);
       },
       destroy: (error?: Error) => {
-        destroy.call(program, error);
+        destroy(error);
         this.destroyed(error ?? null);
         return program;
       },
@@ -197,8 +201,8 @@ class Exchange implements FarEnd {
     // A list is sent as it is, and is not to be asked for.
     const { listed = [] } = this.#asked;
     for (const [name, value] of pairsOf(listed.map(String))) add(name, value);
-    const authority = headers.find(([name]) => name.toLowerCase() === "host")?.[1] ?? program.host;
-    const url = `${program.protocol}//${String(authority)}${program.path}`;
+    const host = headers.find(([name]) => name.toLowerCase() === "host")?.[1];
+    const url = `${program.protocol}//${typeof host === "string" ? host : program.host}${program.path}`;
     return { method: program.method, url, headers, ...(body === undefined || body === null ? {} : { body }) };
   }
 
@@ -218,9 +222,7 @@ class Exchange implements FarEnd {
     if (!real.headersSent) imitateHead(real, program);
     real.on("socket", (socket) => this.#relay(real, socket));
     real.on("finish", () => this.#flushed(this.#written));
-    real.on("information", (information) =>
-      this.#enter({ event: "information", head: headOf(information as unknown as IncomingMessage) }),
-    );
+    real.on("information", (information) => this.#enter({ event: "information", head: headOf(information) }));
     real.on("response", (response) => this.#receive(response));
     real.on("error", (error) => this.#fail(error));
     real.on("close", () => {
@@ -402,8 +404,8 @@ class Exchange implements FarEnd {
       return;
     }
     // A request that gets an error in place of a socket; one that is given up already has its own.
-    const onSocket = program.onSocket as (...input: unknown[]) => void;
-    Reflect.apply(onSocket, program, [null, program.destroyed ? undefined : error]);
+    const onSocket = program.onSocket.bind(program) as (...input: unknown[]) => void;
+    onSocket(null, program.destroyed ? undefined : error);
   }
 
   /** The program's request has all of its response. */
@@ -485,11 +487,9 @@ function addressesOf(socket: Socket): Record<string, unknown> {
 
 function securityOf(socket: TLSSocket): Record<string, unknown> {
   const { authorized, alpnProtocol } = socket;
-  return { authorized, authorizationError: textOf(socket.authorizationError), alpnProtocol };
-}
-
-function textOf(value: unknown): string | null {
-  return value === null || value === undefined ? null : String(value);
+  // Typed as an error; where there is one it is its code.
+  const authorizationError = (socket.authorizationError as unknown as string | null | undefined) ?? null;
+  return { authorized, authorizationError, alpnProtocol };
 }
 
 /** What programs ask of an encrypted socket. Its certificates are not recorded. */

@@ -12,7 +12,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { hindcast } from "hindcast";
 import { httpCapture } from "hindcast/http";
 import { explain, readCapsule, replay, valueAt } from "hindcast/replay";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 
 const originals = {
   request: http.request,
@@ -134,18 +134,14 @@ async function respond(
 
 /** Connections that anybody in this process asks for. */
 async function withoutNetwork<T>(body: () => Promise<T>): Promise<T> {
-  let attempts = 0;
-  // eslint-disable-next-line @typescript-eslint/unbound-method
-  const { connect } = Socket.prototype;
-  Socket.prototype.connect = function (this: Socket): Socket {
-    attempts += 1;
-    queueMicrotask(() => this.destroy(new Error("there is no network")));
-    return this;
-  } as typeof connect;
+  const connect = vi.spyOn(Socket.prototype, "connect").mockImplementation(function (this: Socket) {
+    return this.destroy(new Error("there is no network"));
+  });
   try {
     return await body();
   } finally {
-    Socket.prototype.connect = connect;
+    const attempts = connect.mock.calls.length;
+    connect.mockRestore();
     expect(attempts).toBe(0);
   }
 }
@@ -216,7 +212,7 @@ async function textOf(response: http.IncomingMessage): Promise<string> {
 
 function ask(url: string, options: http.RequestOptions = {}, body?: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const request = http.request(url, options, (response) => textOf(response).then(resolve, reject));
+    const request = http.request(url, options, (response) => void textOf(response).then(resolve, reject));
     request.on("error", reject);
     request.end(body);
   });
@@ -282,7 +278,7 @@ describe("an exchange is recorded, and given again with the server stopped and n
     const { outcome } = await recordAndReplay(async () => {
       const request = http.request({ port: server.port, path: "/echo", method: "PUT" });
       const heard = new Promise<string>((resolve, reject) => {
-        request.on("response", (response) => textOf(response).then(resolve, reject)).on("error", reject);
+        request.on("response", (response) => void textOf(response).then(resolve, reject)).on("error", reject);
       });
       await pipeline(Readable.from(["one ", Buffer.from("two "), "three"]), request);
       return heard;
@@ -296,9 +292,12 @@ describe("an exchange is recorded, and given again with the server stopped and n
     const { outcome } = await recordAndReplay(async () => {
       const request = http.request({ port: server.port, path: "/echo", method: "POST" });
       const heard = new Promise<string>((resolve, reject) => {
-        request.on("response", (response) => textOf(response).then(resolve, reject)).on("error", reject);
+        request.on("response", (response) => void textOf(response).then(resolve, reject)).on("error", reject);
       });
-      await pipeline(Readable.from([..."abcdef"].map((one) => one.repeat(size / 6))), request);
+      await pipeline(
+        Readable.from(["a", "b", "c", "d", "e", "f"].map((one) => one.repeat(size / 6))),
+        request,
+      );
       return (JSON.parse(await heard) as { body: string }).body.length;
     }, server);
     expect(outcome).toBe(size);
