@@ -323,8 +323,21 @@ class Exchange implements FarEnd {
     if (outcome.status === "error") return this.#break(outcome.error as Error);
     if (!isHead(outcome.value))
       return this.#break(this.#notRecorded("the capsule holds no such exchange there"));
+    if (this.#socket === undefined) return this.#answerWhole(outcome.value);
     this.#framing = framingOf(outcome.value);
     this.#push(bytesOfHead(outcome.value));
+  }
+
+  /** A response that a replay was given a function for: it comes whole, and nothing comes before it. */
+  #answerWhole({ status, headers = [], body = "" }: Partial<WholeResponse>): void {
+    const head = { status: status ?? 200, message: "", version: "1.1", headers };
+    this.#framing = "close";
+    this.#sent = Number.POSITIVE_INFINITY;
+    this.#attach(false, false, false);
+    this.#push(bytesOfHead({ ...head, headers: headers.filter(([name]) => !FRAMING_HEADERS.test(name)) }));
+    const bytes = Buffer.from(body as string);
+    if (bytes.length > 0) this.#push(bytes);
+    this.#socket?.push(null);
   }
 
   #hand(outcome: Outcome): void {
@@ -455,6 +468,16 @@ class Exchange implements FarEnd {
     this.#real?.socket?.unref();
   }
 }
+
+/** What a function gives that stands for `http` in a replay. */
+interface WholeResponse {
+  readonly status: number;
+  readonly headers: HeaderPairs;
+  readonly body: string | Uint8Array;
+}
+
+/** They say how a body is sent, and this one ends with its connection. */
+const FRAMING_HEADERS = /^(?:content-length|transfer-encoding|connection)$/i;
 
 /** What may wait to be handed over before the real response is paused. */
 const AHEAD = 8;

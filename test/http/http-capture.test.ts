@@ -653,6 +653,32 @@ describe("G5: a replay never reaches out", () => {
     }
   });
 
+  test("what if another response had come: a function stands for the exchange", async () => {
+    const server = await serve();
+    const hc = instance();
+    const entry = hc.pipeline({ name: "program" }, () =>
+      ask(`http://127.0.0.1:${server.port}/echo`, {}, "x"),
+    );
+    await entry();
+    await hc.flush();
+    for await (const stored of hc.store.find()) {
+      const result = await withoutNetwork(() =>
+        replay(stored, entry, {
+          patience: "200ms",
+          timeout: "2s",
+          effects: {
+            http: ({ body }: { body: string }) => ({
+              status: 200,
+              headers: [["X-A", "b"]],
+              body: `what if ${body}`,
+            }),
+          },
+        }),
+      );
+      expect(result.outcome).toEqual({ status: "ok", value: "what if x" });
+    }
+  });
+
   test("unless an option says so by name", async () => {
     const server = await serve();
     const hc = instance();
