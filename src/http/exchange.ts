@@ -73,8 +73,6 @@ class Exchange implements FarEnd {
   readonly #streamName: string;
   /** In the scope of the program that asked. */
   readonly #inside = AsyncLocalStorage.snapshot() as Run;
-  /** Outside of the run. */
-  readonly #outside: Run = suspend(() => AsyncLocalStorage.snapshot() as Run);
   #socket: StandInSocket | undefined;
   #framing: Framing = "close";
   #begun = false;
@@ -133,7 +131,7 @@ class Exchange implements FarEnd {
       flushHeaders: () => {
         flushHeaders();
         this.#begin();
-        this.#outside(() => this.#real?.flushHeaders());
+        suspend(() => this.#real?.flushHeaders());
       },
       addTrailers: (trailers: Parameters<typeof addTrailers>[0]) => {
         addTrailers(trailers);
@@ -155,7 +153,7 @@ class Exchange implements FarEnd {
     this.#written += 1;
     const calls = this.#written;
     const send = (): void =>
-      this.#outside(() => {
+      suspend(() => {
         if (method === "end") this.#real?.end(chunk, encoding as BufferEncoding);
         else this.#real?.write(chunk, encoding as BufferEncoding, () => this.#flushed(calls));
       });
@@ -180,7 +178,7 @@ class Exchange implements FarEnd {
       [this.#description(body)],
       (arrive) => {
         this.#answer = arrive;
-        this.#outside(() => this.#connect());
+        suspend(() => this.#connect());
       },
       (outcome) => {
         this.#handing = false;
@@ -441,15 +439,15 @@ class Exchange implements FarEnd {
       this.#socket !== undefined && this.#socket.readableLength >= this.#socket.readableHighWaterMark;
     const response = this.#response;
     if (response === undefined || this.#full || this.#arrived.length > AHEAD) return;
-    if (response.isPaused()) this.#outside(() => response.resume());
+    if (response.isPaused()) suspend(() => response.resume());
   }
 
   destroyed(error: Error | null): void {
-    this.#outside(() => this.#real?.destroy(error ?? undefined));
+    suspend(() => this.#real?.destroy(error ?? undefined));
   }
 
   setTimeout(milliseconds: number): void {
-    this.#outside(() => this.#real?.socket?.setTimeout(milliseconds));
+    suspend(() => this.#real?.socket?.setTimeout(milliseconds));
   }
 
   setNoDelay(on?: boolean): void {
