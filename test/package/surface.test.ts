@@ -56,6 +56,10 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "VersionOptions",
     ],
   },
+  "hindcast/http": {
+    values: ["httpCapture"],
+    types: ["HttpCapture"],
+  },
   "hindcast/replay": {
     values: [
       "Marker",
