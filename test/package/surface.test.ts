@@ -90,6 +90,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "ReplayResult",
       "StageRecord",
       "StreamKind",
+      "Pace",
       "Substitute",
       "Version",
       "ViolationRecord",

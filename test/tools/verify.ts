@@ -10,7 +10,6 @@ const steps: readonly (readonly [title: string, script: string])[] = [
   ["package: exports, types, files", "check:package"],
   ["size of the core entry", "check:size"],
   ["unused files, exports, dependencies", "check:unused"],
-  ["the path of a call against its baseline", "bench:guard"],
   ["record and replay across Node lines", "test:compat"],
   ["tests", "test"],
 ];
