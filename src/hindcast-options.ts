@@ -1,5 +1,6 @@
 /** What `hindcast()` is given, and what becomes of it: each function gives an option's value, or says what is wrong with it. */
-import { CAPTURE_SOURCES } from "./ambient/ambient.js";
+import { BUILT_IN_PATCHES, type BuiltInSource, type HttpCapture, type Patches } from "./ambient/ambient.js";
+import type { Undo } from "./ambient/patch.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
 import type { Limits } from "./capsule/limits.js";
 import type { ContractMode } from "./contract/contract.js";
@@ -22,8 +23,13 @@ export interface HindcastOptions {
   readonly contracts?: ContractMode;
   /** The seed of runs whose pipeline and caller give none. Default: drawn for each run. */
   readonly seed?: number | (() => number);
-  /** What runs read from their platform without declaring it: all of it (the default), none, or by source. */
-  readonly capture?: boolean | Partial<Readonly<Record<CaptureSource, boolean>>>;
+  /**
+   * What runs read from their platform without declaring it: all of it (the default), none, or by source.
+   * Clients of `node:http` only where `http` is given: `httpCapture()` of `hindcast/http`.
+   */
+  readonly capture?:
+    | boolean
+    | (Partial<Readonly<Record<BuiltInSource, boolean>>> & { readonly http?: HttpCapture | false });
   /** How much of a value and of a run is recorded. */
   readonly limits?: Partial<Limits>;
   /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
@@ -103,17 +109,29 @@ export function modeOf(mode: ContractMode | undefined, what: string): ContractMo
   return mode;
 }
 
-export function capturesOf({ capture = true }: HindcastOptions): ReadonlySet<CaptureSource> {
-  if (typeof capture === "boolean") return new Set(capture ? CAPTURE_SOURCES : []);
+export function capturesOf({ capture = true }: HindcastOptions): Patches {
+  if (typeof capture === "boolean") return new Map(capture ? BUILT_IN_PATCHES : []);
   for (const name of Object.keys(capture)) {
-    if (!CAPTURE_SOURCES.includes(name as CaptureSource)) {
+    if (name !== "http" && !BUILT_IN_PATCHES.has(name as BuiltInSource)) {
+      const known = [...BUILT_IN_PATCHES.keys(), "http"].join(", ");
       throw new HindcastError(
         "invalid-options",
-        `hindcast({ capture }) has no source "${name}"; the sources are ${CAPTURE_SOURCES.join(", ")}.`,
+        `hindcast({ capture }) has no source "${name}"; the sources are ${known}.`,
       );
     }
   }
-  return new Set(CAPTURE_SOURCES.filter((source) => capture[source] ?? true));
+  const { http = false } = capture;
+  if (http !== false && typeof (http as Partial<HttpCapture> | null)?.patch !== "function") {
+    throw new HindcastError(
+      "invalid-options",
+      "hindcast({ capture: { http } }): give httpCapture() of hindcast/http, or false.",
+    );
+  }
+  const patches = new Map<CaptureSource, () => Undo[]>(
+    [...BUILT_IN_PATCHES].filter(([source]) => capture[source] ?? true),
+  );
+  if (http !== false) patches.set("http", http.patch);
+  return patches;
 }
 
 export function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {

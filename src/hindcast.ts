@@ -1,6 +1,6 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
-import { captureAmbient } from "./ambient/ambient.js";
+import { captureAmbient, type Patches } from "./ambient/ambient.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
 import { resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
@@ -35,7 +35,7 @@ import type { Definition, VersionSource } from "./stage/definition.js";
 import { Run } from "./stage/run.js";
 import { activeCallOf } from "./stage/scopes.js";
 import type { Host } from "./stage/host.js";
-import type { CaptureSource, FailureSource, RunListener } from "./stage/seam.js";
+import type { FailureSource, RunListener } from "./stage/seam.js";
 import type { AnyFunction } from "./stage/stage.js";
 import type {
   DataOptions,
@@ -138,7 +138,7 @@ type AnyOptions = {
 /** What a replay needs of an instance. */
 export interface ReplayHost extends Host {
   readonly recordingOptions: RecordingOptions;
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Patches;
   /** By name, those whose instances it can give back. */
   readonly classes: ReadonlyMap<string, RecordableClass>;
 }
@@ -156,7 +156,7 @@ class Instance implements Hindcast, ReplayHost {
   readonly store: Store;
   readonly recordingOptions: RecordingOptions;
   readonly classes: ReadonlyMap<string, RecordableClass>;
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Patches;
   readonly ingest = this.#factory("ingest") as Hindcast["ingest"];
   readonly feature = this.#factory("feature") as Hindcast["feature"];
   readonly infer = this.#factory("infer") as Hindcast["infer"];
@@ -202,7 +202,7 @@ class Instance implements Hindcast, ReplayHost {
     };
     // Last of all: an instance that could not be made leaves nothing patched.
     // One that keeps nothing records nothing, and has no use for patches.
-    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? this.captures : []);
+    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? this.captures : new Map());
   }
 
   open(root: Definition, input: readonly unknown[]): Run | undefined {

@@ -5,6 +5,7 @@
 import { suspend } from "../stage/scopes.js";
 import { streamKindOf } from "../streams/stream-kind.js";
 import { captured, nextEffect } from "./captured.js";
+import { withoutCredentials } from "./credentials.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
 type Fetch = typeof globalThis.fetch;
@@ -42,14 +43,11 @@ function requestOf(input: Input, init: Init | undefined): readonly unknown[] {
   return [input instanceof Request ? input.url : String(input), options];
 }
 
-/** Headers that carry credentials. No replay needs them, so no record holds them. */
-const CREDENTIALS = /^(?:authorization|proxy-authorization|cookie|(?:[\w-]+-)?api-key|[\w-]*token)$/i;
-
 function headersOf(headers: NonNullable<Init["headers"]>): Record<string, string> {
   const shown: Record<string, string> = {};
   try {
     for (const [name, value] of new Headers(headers)) {
-      shown[name] = CREDENTIALS.test(name) ? "(withheld)" : value;
+      shown[name] = withoutCredentials(name, value);
     }
   } catch {
     return {}; // headers that are none: fetch itself says so to the program

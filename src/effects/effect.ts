@@ -4,7 +4,7 @@ import { wallClock } from "../originals.js";
 import type { Host } from "../stage/host.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
 import { type AnyFunction, isThenable } from "../stage/stage.js";
-import { mirror, mustBeFunction, nameOf } from "../stage/wrap.js";
+import { mustBeFunction, nameOf, standIn } from "../stage/wrap.js";
 
 export interface EffectOptions {
   /** Default: the function's own name. */
@@ -24,15 +24,9 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
   }
   const name = nameOf(options.name, body, "effect");
   mustBeFunction(body, name, "effect");
-  const { wrapped } = {
-    wrapped(this: unknown, ...input: unknown[]): unknown {
-      return callEffect(host, name, input, () =>
-        Reflect.apply(body as AnyFunction, this as never, input as never[]),
-      );
-    },
-  } as unknown as { wrapped: F };
-  mirror(wrapped, body);
-  return wrapped;
+  return standIn(body, (self, input) =>
+    callEffect(host, name, input, () => Reflect.apply(body as AnyFunction, self as never, input as never[])),
+  );
 }
 
 function callEffect(host: Host, name: string, input: readonly unknown[], perform: () => unknown): unknown {

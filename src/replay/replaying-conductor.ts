@@ -293,13 +293,32 @@ export class ReplayingConductor implements Conductor, RunListener {
       this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => end(outcome()));
     };
     const record = index === NOT_RECORDED ? undefined : this.#recorded.effectAt(index).outcome;
-    if (substitute !== "recorded") begin((outcome) => ready(() => outcome));
+    if (typeof substitute === "function") {
+      // What belongs to another effect is part of what stands for that one.
+      if (effect.of !== undefined) this.#neverSettling += 1;
+      else this.#substituted(substitute, input, (outcome) => ready(() => outcome));
+    } else if (substitute === "live") begin((outcome) => ready(() => outcome));
     else if (record === undefined) ready(() => ({ status: "ok", value: effect.madeUp?.() }));
     else if (record.status === "pending") this.#neverSettling += 1;
     else ready(() => this.#recorded.outcome(record));
     return () => {
       over = true;
     };
+  }
+
+  /** What another function gives in place of an effect that ends in a callback. */
+  #substituted(
+    substitute: (...input: never[]) => unknown,
+    input: readonly unknown[],
+    arrive: (outcome: Outcome) => void,
+  ): void {
+    const called = new Promise((resolve) => {
+      resolve(substitute(...(input as never[])));
+    });
+    called.then(
+      (value) => arrive({ status: "ok", value }),
+      (error: unknown) => arrive({ status: "error", error }),
+    );
   }
 
   #recordedCall(call: ObservedCall): unknown {

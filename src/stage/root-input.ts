@@ -2,6 +2,7 @@
  * What a root is called with and is not over when the call begins: streams, and signals that may yet
  * abort. The program gets ones that follow them, so that what comes of them has its turn.
  */
+import { getEventListeners } from "node:events";
 import { effectStream } from "../streams/effect-stream.js";
 import { type Passage, passageOf } from "../streams/passage.js";
 import type { Conductor } from "./seam.js";
@@ -41,7 +42,7 @@ function openingOf(call: StageCall, conductor: Conductor, value: unknown): Openi
     }
     const signal = signalIn(value);
     if (signal !== undefined) {
-      return { recorded: value, open: () => ({ ...value, signal: follow(call, conductor, signal) }) };
+      return { recorded: value, open: () => withSignal(value, follow(call, conductor, signal)) };
     }
     const passage = passageOf(value);
     return (
@@ -59,6 +60,13 @@ function signalIn(value: object): AbortSignal | undefined {
   return signal instanceof AbortSignal && !signal.aborted ? signal : undefined;
 }
 
+/** The same options with another signal; no getter of theirs is called. */
+function withSignal(options: object, signal: AbortSignal): object {
+  const descriptors = Object.getOwnPropertyDescriptors(options);
+  const value = { value: signal, writable: true, enumerable: true, configurable: true };
+  return Object.create(Object.prototype, { ...descriptors, signal: value }) as object;
+}
+
 function stream(call: StageCall, conductor: Conductor, index: number, passage: Passage): unknown {
   return effectStream(conductor, { call, name: "input", ordinal: index }, passage);
 }
@@ -74,10 +82,41 @@ function follow(call: StageCall, conductor: Conductor, signal: AbortSignal): Abo
     (arrive) => {
       const abort = (): void => arrive({ status: "ok", value: signal.reason });
       signal.addEventListener("abort", abort, { once: true });
-      // A signal may outlive many runs, and must not keep them.
-      call.run.atEnd(() => signal.removeEventListener("abort", abort));
+      call.run.atEnd(() => {
+        signal.removeEventListener("abort", abort);
+        if (!signal.aborted) followAfter(signal, controller);
+      });
     },
     (outcome) => controller.abort(outcome.status === "ok" ? outcome.value : outcome.error),
   );
   return controller.signal;
+}
+
+/** Lets go of a signal for whoever is there no more. */
+const followers = new FinalizationRegistry<() => void>((release) => release());
+const controllers = new WeakMap<AbortSignal, AbortController>();
+
+/**
+ * What the run has left behind may still wait for the signal. A signal may outlive very many runs, and
+ * holds only those whose own signal somebody listens to, as it would hold the listeners.
+ */
+function followAfter(signal: AbortSignal, controller: AbortController): void {
+  const own = controller.signal;
+  if (getEventListeners(own, "abort").length > 0) return followAlways(signal, controller);
+  controllers.set(own, controller);
+  followers.register(own, followWhileHeld(signal, new WeakRef(own)));
+}
+
+function followAlways(signal: AbortSignal, controller: AbortController): void {
+  signal.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
+}
+
+/** Functions made in one call hold all that any of them uses: so here nothing may use the controller. */
+function followWhileHeld(signal: AbortSignal, own: WeakRef<AbortSignal>): () => void {
+  const abort = (): void => {
+    const held = own.deref();
+    if (held !== undefined) controllers.get(held)?.abort(signal.reason);
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  return () => signal.removeEventListener("abort", abort);
 }

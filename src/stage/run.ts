@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly listeners: readonly RunListener[];
   readonly conductor: Conductor | undefined;
   /** What is captured of its platform. */
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Pick<ReadonlySet<CaptureSource>, "has">;
   readonly report: (source: FailureSource, error: unknown) => void;
 }
 
@@ -39,7 +39,7 @@ export class Run implements ObservedRun {
   readonly startedAt: number;
   readonly definition: Definition;
   readonly conductor: Conductor | undefined;
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Pick<ReadonlySet<CaptureSource>, "has">;
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
   readonly #listeners: readonly RunListener[];
   readonly #report: RunOptions["report"];

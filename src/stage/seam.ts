@@ -48,8 +48,9 @@ export interface ObservedCall {
  * - `crypto`: randomness of `node:crypto` and Web Crypto
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
  * - `fetch`: exchanges by `fetch`, bodies included
+ * - `http`: exchanges by clients of `node:http` and `node:https`, with `httpCapture()` of `hindcast/http`
  */
-export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "fetch";
+export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "fetch" | "http";
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
 export interface EffectCall {

@@ -8,8 +8,10 @@
  *    before whoever awaits it goes on.
  * 3. Each call that began ends exactly once for those who listen; one that returned a stream, when that ends.
  */
+import { types } from "node:util";
 import type { Context } from "@opentelemetry/api";
 import { type Checked, type Contract, type ContractMode, type Side } from "../contract/contract.js";
+import { copyMembers } from "../copy-members.js";
 import { type ContractIssue, ContractViolation, HindcastError } from "../errors.js";
 import type { Definition, Outcome } from "./definition.js";
 import type { Host } from "./host.js";
@@ -20,6 +22,7 @@ import { rootInput } from "./root-input.js";
 import type { Run } from "./run.js";
 import { activeCallOf, activeContext, isSuspended, outerCall, runIn, withCall } from "./scopes.js";
 import { StageCall } from "./stage-call.js";
+import { followThenable } from "./thenable.js";
 
 export type AnyFunction = (...input: never[]) => unknown;
 type Callable = (this: unknown, ...input: unknown[]) => unknown;
@@ -66,7 +69,17 @@ export function callInRun(
     throw error;
   }
   if (isThenable(result)) {
-    return isPlainPromise(result) ? follow(call, context, result) : followThenable(call, context, result);
+    call.asynchronous = true;
+    if (isPlainPromise(result)) return followPromise(call, context, result);
+    const isFollowed = followThenable(result, {
+      context,
+      follow: (promise) => follow(call, context, promise),
+    });
+    if (!isFollowed) {
+      call.asynchronous = false;
+      run.end(call, { status: "ok", value: result }, false);
+    }
+    return result;
   }
   const passage = passageOf(result);
   if (passage !== undefined) return stageStream(call, context, passage, false);
@@ -76,7 +89,6 @@ export function callInRun(
 
 /** Follows a promise to its end, and hands that over when the run's order says so. */
 function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>): Promise<unknown> {
-  call.asynchronous = true;
   return new Promise((resolve, reject) => {
     const settle = (outcome: Outcome): void => {
       const passage = outcome.status === "ok" ? passageOf(outcome.value) : undefined;
@@ -98,32 +110,16 @@ function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>
   });
 }
 
-/**
- * A thenable, or a promise of a class of its own, stays itself: it may have more methods, and may begin
- * its work only when it is asked for its result. It is followed from then on.
- */
-function followThenable(call: StageCall, context: Context, thenable: PromiseLike<unknown>): unknown {
-  const { then } = thenable;
-  let followed: Promise<unknown> | undefined;
-  const begin = (): Promise<unknown> =>
-    follow(
-      call,
-      context,
-      new Promise((resolve, reject) => {
-        runIn(context, () => Reflect.apply(then, thenable, [resolve, reject]));
-      }),
-    );
-  const value: PromiseLike<unknown>["then"] = (fulfilled, rejected) => {
-    followed ??= begin();
-    return followed.then(fulfilled, rejected);
-  };
-  call.asynchronous = true;
-  const isOwn = Reflect.defineProperty(thenable, "then", { value, writable: true, configurable: true });
-  return isOwn ? thenable : begin();
+/** Follows a promise, and gives one that has the members that somebody has put on it. */
+function followPromise(call: StageCall, context: Context, promise: object): Promise<unknown> {
+  const followed = follow(call, context, promise as Promise<unknown>);
+  // Node itself puts symbols on promises, so that to look for those alone would cost every call.
+  if (Object.getOwnPropertyNames(promise).length > 0) copyMembers(promise, followed);
+  return followed;
 }
 
 function isPlainPromise(value: PromiseLike<unknown>): boolean {
-  return value instanceof Promise && Object.getPrototypeOf(value) === Promise.prototype;
+  return types.isPromise(value) && Object.getPrototypeOf(value) === Promise.prototype;
 }
 
 /** Calls `body` between its contracts. `call` is undefined where nobody listens. */

@@ -3,6 +3,7 @@
  * the real one while it is recorded, and in a replay. Nothing is asked for before somebody reads.
  */
 import { Readable } from "node:stream";
+import { copyMembers } from "../copy-members.js";
 import type { RecordedStream, StreamKind } from "../capsule/recorded-stream.js";
 import type { Pull } from "./pull.js";
 import { markStream } from "./stream-kind.js";
@@ -11,29 +12,43 @@ import { markStream } from "./stream-kind.js";
 export function openStream({ kind, fields }: RecordedStream, pull: Pull, original?: object): object {
   switch (kind) {
     case "generator":
-      return generator(kind, prototypeOf(original, GENERATOR), pull);
+      return generator(kind, GENERATOR, pull, original);
     case "async-generator":
-      return generator(kind, prototypeOf(original, ASYNC_GENERATOR), pull);
+      return generator(kind, ASYNC_GENERATOR, pull, original);
     case "iterable":
       return iterable(original ?? { ...fields }, pull);
     case "ReadableStream":
     case "byte-stream":
-      return webStream(kind === "byte-stream", pull);
+      return like(webStream(kind === "byte-stream", pull), original);
     case "Readable":
     case "object-Readable":
-      return nodeStream(kind === "object-Readable", fields["encoding"], pull);
+      return likeReadable(nodeStream(kind === "object-Readable", fields["encoding"], pull), original);
   }
+}
+
+/** `made`, with the members that somebody has put on `original`. */
+function like<Made extends object>(made: Made, original: object | undefined): Made {
+  if (original !== undefined) copyMembers(original, made);
+  return made;
+}
+
+/** The same of a Node stream, which may be of a class of its own; what reads it stays that of `Readable`. */
+function likeReadable(made: Readable, original: object | undefined): Readable {
+  if (original === undefined) return made;
+  const prototype = Object.getPrototypeOf(original) as object;
+  if (prototype !== Readable.prototype) {
+    const { constructor: _, ...reading } = Object.getOwnPropertyDescriptors<object>(Readable.prototype);
+    Object.setPrototypeOf(made, Object.create(prototype, reading) as object);
+  }
+  return like(made, original);
 }
 
 const GENERATOR = Object.getPrototypeOf(function* () {}.prototype) as object;
 const ASYNC_GENERATOR = Object.getPrototypeOf(async function* () {}.prototype) as object;
 
-function prototypeOf(original: object | undefined, otherwise: object): object {
-  return original === undefined ? otherwise : (Object.getPrototypeOf(original) as object);
-}
-
-function generator(kind: StreamKind, prototype: object, pull: Pull): object {
-  const made = iterator(prototype, pull);
+function generator(kind: StreamKind, base: object, pull: Pull, original: object | undefined): object {
+  const prototype = original === undefined ? base : (Object.getPrototypeOf(original) as object);
+  const made = like(iterator(prototype, pull), original);
   markStream(made, kind);
   return made;
 }
@@ -62,9 +77,20 @@ function iterable(object: object, pull: Pull): object {
     return made;
   };
   const descriptor = { value: begin, writable: true, configurable: true };
-  if (Reflect.defineProperty(object, Symbol.asyncIterator, descriptor)) return object;
+  try {
+    if (Reflect.defineProperty(object, Symbol.asyncIterator, descriptor)) return object;
+  } catch {
+    // A Proxy that refuses by throwing is like one that refuses.
+  }
   return new Proxy(Object.create(object) as object, {
-    get: (_target, key) => (key === Symbol.asyncIterator ? begin : (Reflect.get(object, key) as unknown)),
+    get(_target, key) {
+      if (key === Symbol.asyncIterator) return begin;
+      const member: unknown = Reflect.get(object, key);
+      // Its #private fields are not to be had through a Proxy.
+      return typeof member === "function" && key !== "constructor"
+        ? (member.bind(object) as unknown)
+        : member;
+    },
   });
 }
 

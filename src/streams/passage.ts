@@ -23,10 +23,14 @@ export interface Passage {
 /** How `value` is passed on; undefined where it is no stream, and passes as it is. */
 export function passageOf(value: unknown): Passage | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const kind = streamKindOf(value);
-  if (kind !== undefined) return passageOfStream(value, kind);
-  if (types.isProxy(value) || !(value instanceof Response)) return undefined;
-  return passageOfResponse(value);
+  try {
+    const kind = streamKindOf(value);
+    if (kind !== undefined) return passageOfStream(value, kind);
+    if (types.isProxy(value) || !(value instanceof Response)) return undefined;
+    return passageOfResponse(value);
+  } catch {
+    return undefined; // a Proxy or a getter that throws: whoever reads it will hear of it there
+  }
 }
 
 function passageOfStream(stream: object, kind: StreamKind): Passage {
@@ -40,6 +44,8 @@ function passageOfStream(stream: object, kind: StreamKind): Passage {
   };
 }
 
+const BODY = new RecordedStream("byte-stream");
+
 /** A response passes with its head as it is; its body is the stream. */
 function passageOfResponse(response: Response): Passage | undefined {
   const { body, status } = response;
@@ -51,7 +57,8 @@ function passageOfResponse(response: Response): Passage | undefined {
     recorded: response,
     synchronous: false,
     source: sourceOf(body, kind),
-    open: (pull) => likeResponse(response, openStream(new RecordedStream(kind), pull) as ReadableStream),
+    // Of bytes, whatever it was made from: so it is with what comes by `fetch`, and none other can be told in a record.
+    open: (pull) => likeResponse(response, openStream(BODY, pull) as ReadableStream),
   };
 }
 

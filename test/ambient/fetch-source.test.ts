@@ -31,6 +31,7 @@ async function serve(answer: (request: IncomingMessage, response: ServerResponse
 
 /** Counts what tries to reach the network while `body` runs. */
 async function connections(body: () => Promise<unknown>): Promise<number> {
+  // oxlint-disable-next-line typescript/unbound-method
   const { connect } = net.Socket.prototype;
   let count = 0;
   net.Socket.prototype.connect = function (this: net.Socket, ...input: Parameters<typeof connect>) {
@@ -216,10 +217,11 @@ describe("G4, G5: what a program sees of an exchange", () => {
         return "never";
       },
     );
-    expect(outcome).toMatchObject([
-      [expect.stringContaining("TimeoutError")],
+    const [silent, chunks, speaking] = outcome as [unknown[], number, unknown[]];
+    expect([silent[0], chunks, speaking[0]]).toEqual([
+      expect.stringContaining("TimeoutError"),
       3,
-      [expect.stringContaining("AbortError")],
+      expect.stringContaining("AbortError"),
     ]);
   });
 
@@ -293,7 +295,7 @@ test("credentials are not recorded", async () => {
     };
     await fetch(url, { headers });
     await fetch(url, { headers: new Headers(headers) });
-    await fetch(url, { headers: Object.entries(headers) as [string, string][] });
+    await fetch(url, { headers: Object.entries(headers) });
     await fetch(new Request(url, { headers }));
   });
   await entry();
@@ -313,7 +315,7 @@ test("a body that is sent as a stream is a doubt, and the capsule says so", asyn
         controller.close();
       },
     });
-    return (await fetch(url, { method: "POST", body, duplex: "half" } as RequestInit)).text();
+    return (await fetch(url, { method: "POST", body, duplex: "half" })).text();
   });
   expect(await entry()).toBe("sent");
   const { replayable } = await onlyCapsuleOf(hc);

@@ -67,7 +67,7 @@ describe("G4, G12: a capsule comes back as it was", () => {
     };
     const sample = fc.sample(programs, { numRuns: isLong ? 300 : 40, seed: 5 });
     await using server = await startRandomServer();
-    const entries = sample.map((program) => prepare(hc, program, perform, server.url).entry);
+    const entries = sample.map((program) => prepare(hc, program, perform, `${server.url}/codec`).entry);
     await Promise.allSettled(entries.map((entry) => entry(1, AbortSignal.timeout(5))));
     await hc.flush();
     let count = 0;

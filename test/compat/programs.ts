@@ -34,9 +34,9 @@ async function record(into: string): Promise<void> {
       if (fails) throw new RangeError(name);
       return name;
     };
-    const runnable = prepare(hc, program, perform, server.url);
+    const runnable = prepare(hc, program, perform, `${server.url}/compat`);
     const outcome = await outcomeOf(runnable.entry(seen.length, AbortSignal.timeout(5)));
-    seen.push({ server: server.url, outcome, observations: [...runnable.observations()] });
+    seen.push({ server: `${server.url}/compat`, outcome, observations: [...runnable.observations()] });
   }
   await hc.flush();
   writeFileSync(seenFile, JSON.stringify(seen));

@@ -14,7 +14,10 @@ const layers: readonly { folders: readonly string[]; siblings?: "may import one 
   { folders: ["."] }, // small pure helpers: every file directly in src that is not named below
   { folders: ["capsule"] },
   { folders: ["stores"] },
-  { folders: ["contract", "stage", "effects", "ambient", "streams"], siblings: "may import one another" },
+  {
+    folders: ["contract", "stage", "effects", "ambient", "streams", "http"],
+    siblings: "may import one another",
+  },
   { folders: ["record", "telemetry"] },
   { folders: ["hindcast*.ts + index.ts"] }, // composition
   { folders: ["replay"] },

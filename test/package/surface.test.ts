@@ -56,6 +56,10 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "VersionOptions",
     ],
   },
+  "hindcast/http": {
+    values: ["httpCapture"],
+    types: ["HttpCapture"],
+  },
   "hindcast/replay": {
     values: [
       "Marker",
@@ -86,6 +90,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "ReplayResult",
       "StageRecord",
       "StreamKind",
+      "Pace",
       "Substitute",
       "Version",
       "ViolationRecord",
