@@ -4,6 +4,7 @@
  */
 import { suspend } from "../stage/scopes.js";
 import { streamKindOf } from "../streams/stream-kind.js";
+import { endWith } from "../streams/stream-source.js";
 import { captured, nextEffect } from "./captured.js";
 import { withoutCredentials } from "./credentials.js";
 import { patch, resemble, type Undo } from "./patch.js";
@@ -21,7 +22,12 @@ export function patchFetch(): Undo[] {
         const { call, conductor } = capture;
         const effect = { ...nextEffect(call, "fetch"), doubt: doubtOf(init, call.definition.name) };
         // Whatever it does (its own clock, retries and sockets) is its own business.
-        const perform = (): Promise<Response> => suspend(() => original(input, init));
+        const perform = (): Promise<Response> =>
+          suspend(() => original(input, init)).then((response) => {
+            const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+            if (signal && response.body !== null) endWith(response.body, signal);
+            return response;
+          });
         return conductor.effect(effect, requestOf(input, init), perform) as Promise<Response>;
       }, original),
     ),

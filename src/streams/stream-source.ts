@@ -1,6 +1,7 @@
 /** Reads a live stream of any kind by the protocol of iterators. Nothing is read before it is asked for. */
 import type { Readable } from "node:stream";
 import type { StreamKind } from "../capsule/recorded-stream.js";
+import { setImmediateOriginal } from "../originals.js";
 import { ENDED, type Pull } from "./pull.js";
 
 /** What reads `stream`, which is of the given kind. */
@@ -34,14 +35,37 @@ function iterableSource(iterable: AsyncIterable<unknown>): Pull {
   };
 }
 
+/** By what the reading of a web stream is aborted, where that is known. */
+const signals = new WeakMap<ReadableStream, AbortSignal>();
+
+/**
+ * Up to Node 22 a response that has arrived in whole is heard of no more when its request is aborted: who
+ * reads its body waits for ever. While it is recorded it is read a little later, and that happens easily.
+ */
+export function endWith(body: ReadableStream, signal: AbortSignal): void {
+  signals.set(body, signal);
+}
+
 function webSource(stream: ReadableStream<unknown>): Pull {
   let reader: ReadableStreamDefaultReader<unknown> | undefined;
   return async (method, input) => {
     reader ??= stream.getReader();
-    if (method === "next") return reader.read();
+    const signal = signals.get(stream);
+    if (method === "next") return signal === undefined ? reader.read() : unlessAborted(reader.read(), signal);
     await reader.cancel(input[0]);
     return ENDED;
   };
+}
+
+/** What the platform gives, also in the moment of an abort; the signal's reason where it gives nothing. */
+function unlessAborted<T>(reading: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => void setImmediateOriginal(() => reject(signal.reason as Error));
+    const settled = (): void => signal.removeEventListener("abort", abort);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    reading.then(resolve, reject).then(settled, settled);
+  });
 }
 
 /** By `data` events, which keep the boundaries of chunks; between two readings it is paused. */

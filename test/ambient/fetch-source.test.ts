@@ -225,6 +225,27 @@ describe("G4, G5: what a program sees of an exchange", () => {
     ]);
   });
 
+  test("an abort when the whole body has arrived: who reads it does not wait for ever", async () => {
+    const { outcome } = await recordAndReplay(
+      async (_request, response) => {
+        response.write("one");
+        await wait(5);
+        response.end("two");
+      },
+      async (url) => {
+        const controller = new AbortController();
+        const response = await fetch(url, { signal: controller.signal });
+        const reader = response.body!.getReader();
+        const { value } = await reader.read();
+        await wait(50);
+        const reading = reader.read();
+        controller.abort();
+        return [value?.byteLength, ...(await reading.then(() => ["read"], said))];
+      },
+    );
+    expect(outcome).toEqual([3, "AbortError: This operation was aborted", undefined, false, true]);
+  });
+
   test("which of two answers first, and which attempt succeeds", async () => {
     let attempts = 0;
     await recordAndReplay(
