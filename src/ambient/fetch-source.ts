@@ -2,9 +2,9 @@
  * `fetch`. Within a run each exchange is an effect: the response's head is its result, and what is read
  * of the body are effects of their own, chunk by chunk, as they come.
  */
-import { suspend } from "../stage/scopes.js";
+import { activeCall, suspend } from "../stage/scopes.js";
 import { streamKindOf } from "../streams/stream-kind.js";
-import { endWith } from "../streams/stream-source.js";
+import { abortsOfBodies } from "../streams/stream-source.js";
 import { captured, nextEffect } from "./captured.js";
 import { withoutCredentials } from "./credentials.js";
 import { patch, resemble, type Undo } from "./patch.js";
@@ -18,20 +18,27 @@ export function patchFetch(): Undo[] {
     patch(globalThis, "fetch", (original) =>
       resemble(function fetch(input: Input, init?: Init): Promise<Response> {
         const capture = captured("fetch");
-        if (capture === undefined) return original(input, init);
+        if (capture === undefined)
+          return outlivesReplay() ? new Promise(() => undefined) : original(input, init);
         const { call, conductor } = capture;
         const effect = { ...nextEffect(call, "fetch"), doubt: doubtOf(init, call.definition.name) };
         // Whatever it does (its own clock, retries and sockets) is its own business.
         const perform = (): Promise<Response> =>
           suspend(() => original(input, init)).then((response) => {
             const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
-            if (signal && response.body !== null) endWith(response.body, signal);
+            if (signal && response.body !== null) abortsOfBodies.set(response.body, signal);
             return response;
           });
         return conductor.effect(effect, requestOf(input, init), perform) as Promise<Response>;
       }, original),
     ),
   ];
+}
+
+/** What goes on when its replay has ended reaches nothing outside, and is not answered: an error would have no reader. */
+function outlivesReplay(): boolean {
+  const run = activeCall()?.run;
+  return run?.closed === true && run.conductor?.replaying === true && run.captures.has("fetch");
 }
 
 /** What is asked for, as it goes into the record: an address, and what is said besides. */

@@ -35,22 +35,17 @@ function iterableSource(iterable: AsyncIterable<unknown>): Pull {
   };
 }
 
-/** By what the reading of a web stream is aborted, where that is known. */
-const signals = new WeakMap<ReadableStream, AbortSignal>();
-
 /**
- * Up to Node 22 a response that has arrived in whole is heard of no more when its request is aborted: who
- * reads its body waits for ever. While it is recorded it is read a little later, and that happens easily.
+ * By what the reading of a response's body is aborted. Up to Node 22 one that has arrived in whole hears of
+ * no abort: who reads it waits for ever. While it is recorded it is read a little later, and that happens easily.
  */
-export function endWith(body: ReadableStream, signal: AbortSignal): void {
-  signals.set(body, signal);
-}
+export const abortsOfBodies: WeakMap<ReadableStream, AbortSignal> = new WeakMap();
 
 function webSource(stream: ReadableStream<unknown>): Pull {
   let reader: ReadableStreamDefaultReader<unknown> | undefined;
   return async (method, input) => {
     reader ??= stream.getReader();
-    const signal = signals.get(stream);
+    const signal = abortsOfBodies.get(stream);
     if (method === "next") return signal === undefined ? reader.read() : unlessAborted(reader.read(), signal);
     await reader.cancel(input[0]);
     return ENDED;
@@ -61,10 +56,9 @@ function webSource(stream: ReadableStream<unknown>): Pull {
 function unlessAborted<T>(reading: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => void setImmediateOriginal(() => reject(signal.reason as Error));
-    const settled = (): void => signal.removeEventListener("abort", abort);
     if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-    reading.then(resolve, reject).then(settled, settled);
+    else signal.addEventListener("abort", abort);
+    void reading.then(resolve, reject).then(() => signal.removeEventListener("abort", abort));
   });
 }
 

@@ -50,6 +50,9 @@ describe.each(Object.entries(clients))("%s", (_vendor, makeClient) => {
     expect(effects.filter(({ name }) => name.startsWith("fetch"))).toEqual([]);
     expect(replayable).toMatchObject({ exact: false, reasons: [{ code: "uncontrolled" }] });
     expect(hc.stats().runs.inexact).toBe(1);
+    // What is not captured happens again.
+    expect((await replay(stored!, entry)).verdict).toBe("unresolved");
+    expect(server.requests).toHaveLength(2);
   });
 
   test("made before it, and given the global fetch of the moment: its calls are recorded", async () => {

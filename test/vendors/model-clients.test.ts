@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { type Hindcast, hindcast, type StoredCapsule } from "hindcast";
 import { type Capsule, explain, readCapsule, replay, valueAt } from "hindcast/replay";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -39,6 +40,18 @@ function chunksOf(capsule: Capsule): unknown[] {
   return capsule.effects
     .filter(({ name }) => name.startsWith("fetch") && name.endsWith(".stream"))
     .map(({ outcome }) => (outcome.status === "pending" ? "pending" : valueAt(capsule, outcome.value)));
+}
+
+/** The headers of requests that carry a key, as they are recorded. */
+function credentialsOf(capsule: Capsule): unknown[] {
+  return capsule.effects
+    .filter(({ name }) => name === "fetch")
+    .map(({ input: [, options] }) => valueAt(capsule, options!) as { headers: Record<string, string> })
+    .map(({ headers }) => headers["authorization"] ?? headers["x-api-key"]);
+}
+
+function everythingIn(capsule: Capsule): unknown[] {
+  return Array.from({ length: capsule.values.length }, (_, reference) => valueAt(capsule, reference));
 }
 
 interface Recorded {
@@ -120,8 +133,10 @@ describe.each(Object.keys(programs))("%s", (name) => {
           : { status: again.status, error: String(again.error) },
       ).toEqual(outcome);
       expect(watch.counts).toEqual(counts);
+      expect(new Set(credentialsOf(readCapsule(stored)))).toEqual(new Set(["(withheld)"]));
       for (const secret of Object.values(SECRETS)) {
         expect(Buffer.from(stored.bytes).includes(secret)).toBe(false);
+        expect(inspect(everythingIn(readCapsule(stored)), { depth: null })).not.toContain(secret);
       }
     } finally {
       await hc.close();

@@ -1,4 +1,5 @@
 /** Streams of the vendors' clients: when their events come, and what becomes of one that a root returns. */
+import { setTimeout as sleep } from "node:timers/promises";
 import Anthropic from "@anthropic-ai/sdk";
 import { type Hindcast, hindcast } from "hindcast";
 import { explain, readCapsule, replay } from "hindcast/replay";
@@ -96,6 +97,43 @@ describe.each(Object.entries(streams))("%s", (_vendor, open) => {
     if (result.outcome.status !== "ok") throw new Error(explain(result));
     expect(await new Response(result.outcome.value).text()).toBe(text);
   });
+});
+
+test("G5: a helper that goes on when its replay has ended asks nothing of the network", async () => {
+  const helpers = {
+    openai: () => openai.chat.completions.stream(ask("whole-1")),
+    anthropic: () => anthropic.messages.stream(ask("whole-1")),
+  };
+  for (const [name, make] of Object.entries(helpers)) {
+    const entry = hc.pipeline({ name }, make);
+    await entry().done();
+    await hc.flush();
+    for await (const stored of hc.store.find({ pipeline: name })) {
+      // What it tells by events is not followed.
+      expect(readCapsule(stored).replayable).toMatchObject({ exact: false, reasons: [{ code: "lost" }] });
+      const before = server.requests.length;
+      await replay(stored, entry);
+      await sleep(50);
+      expect(server.requests).toHaveLength(before);
+    }
+  }
+});
+
+test("a prompt that is another in a replay is a divergence in the request, which is not sent", async () => {
+  let content = "one";
+  const entry = hc.pipeline({ name: "entry" }, async () => {
+    const messages = [{ role: "user" as const, content }];
+    return (await openai.chat.completions.create({ model: "whole-0", messages })).id;
+  });
+  await entry();
+  const [stored] = await storedBy(hc);
+  content = "two";
+  const result = await replay(stored!, entry);
+  expect(result).toMatchObject({
+    verdict: "diverged",
+    divergence: { effect: "fetch", path: "$.body", actual: expect.stringContaining("two") as unknown },
+  });
+  expect(server.requests).toHaveLength(1);
 });
 
 test("G4, G5: twenty runs at the same time, each with two models, a tool and a retry", async () => {
