@@ -8,7 +8,7 @@ import type { HttpCapture } from "../ambient/ambient.js";
 import { type Captured, captured } from "../ambient/captured.js";
 import { patch, resemble, type Undo } from "../ambient/patch.js";
 import { effectNotRecorded } from "../effects/effect.js";
-import { activeCall, activeContext } from "../stage/scopes.js";
+import { activeCall } from "../stage/scopes.js";
 import { startExchange } from "./exchange.js";
 import { readRequest } from "./request-arguments.js";
 
@@ -41,14 +41,9 @@ function patchModule(module: HttpModule): Undo[] {
   ];
 }
 
-/** Set by the OpenTelemetry SDK around what its exporters do. */
-const TRACING_SUPPRESSED = Symbol.for("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
-
 function capturing(): Captured | undefined {
   const capture = captured("http");
-  if (capture !== undefined) {
-    return activeContext().getValue(TRACING_SUPPRESSED) === true ? undefined : capture;
-  }
+  if (capture !== undefined) return capture;
   const call = activeCall();
   const conductor = call?.run.conductor;
   if (call?.run.closed === true && conductor?.replaying === true && call.run.captures.has("http")) {

@@ -9,7 +9,6 @@ import { type ReplayHost, replayHostOf } from "../hindcast.js";
 import { createRunId } from "../ids.js";
 import { Recording } from "../record/recording.js";
 import { Run } from "../stage/run.js";
-import type { RunListener } from "../stage/seam.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
 import type { StoredCapsule } from "../stores/store.js";
@@ -198,23 +197,20 @@ async function execute(
   self: unknown,
 ): Promise<Executed> {
   const { capsule } = recorded;
-  let ended = (): void => undefined;
-  const end = new Promise<void>((resolve) => {
-    ended = resolve;
-  });
   const run = new Run({
     owner: host,
     id: capsule.id,
     seed: capsule.seed,
     startedAt: capsule.startedAt,
     definition,
-    listeners: [recording, conductor, { ...silent, runEnded: () => ended() }],
+    listeners: [recording, conductor],
     conductor,
     captures: host.captures,
     report: () => undefined,
   });
   // The program may ask for its run's id and trace, and must be told the same.
   run.trace = capsule.trace;
+  const end = new Promise<void>((resolve) => run.atEnd(resolve));
   const input = inputOf(capsule, host.classes);
   try {
     const value: unknown = await callInRun(run, undefined, definition, body, self, input);
@@ -230,13 +226,6 @@ async function execute(
 
 /** How the root ended; `streamed` where what it returned has been read to its end, and is in the record. */
 type Executed = ReplayOutcome | "streamed";
-
-const silent: RunListener = {
-  callStarted: () => undefined,
-  callEnded: () => undefined,
-  contractViolated: () => undefined,
-  runEnded: () => undefined,
-};
 
 /** Reads a stream whose items come at once as it was read. */
 function readAgain(stream: Generator, askings: readonly Asked[]): void {

@@ -66,6 +66,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   readonly #callsEnded: Uint8Array;
   readonly #effectsStarted: Uint8Array;
   readonly #effectsEnded: Uint8Array;
+  /** Begun, and performed or stood in for: what comes of them takes its time. */
+  readonly #effectsLive: Uint8Array;
   /** Where in the record's order each ends; -1 where it never does. */
   readonly #callEndPositions: Int32Array;
   readonly #effectEndPositions: Int32Array;
@@ -97,6 +99,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#callsEnded = new Uint8Array(calls.length);
     this.#effectsStarted = new Uint8Array(effects.length);
     this.#effectsEnded = new Uint8Array(effects.length);
+    this.#effectsLive = new Uint8Array(effects.length);
     this.#callEndPositions = new Int32Array(calls.length).fill(-1);
     this.#effectEndPositions = new Int32Array(effects.length).fill(-1);
     for (const [position, event] of events.entries()) {
@@ -267,9 +270,13 @@ export class ReplayingConductor implements Conductor, RunListener {
     const index =
       call === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(call, effect.name, effect.ordinal);
     const entry = this.#recording.effectStarted(effect, input);
-    if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
+    const substitute = this.#options.effects.get(effect.of ?? effect.name) ?? "recorded";
+    if (index !== NOT_RECORDED) {
+      this.#effectsStarted[index] = 1;
+      this.#effectsLive[index] = substitute === "recorded" ? 0 : 1;
+    }
     this.#poke();
-    return { index, entry, substitute: this.#options.effects.get(effect.of ?? effect.name) ?? "recorded" };
+    return { index, entry, substitute };
   }
 
   start(
@@ -606,10 +613,9 @@ export class ReplayingConductor implements Conductor, RunListener {
       return delivered || typeof this.#options.stages.get(this.#stageOf(event.index)) === "function";
     }
     if (event?.kind !== "effect-end" || this.#effectsStarted[event.index] !== 1) return false;
-    const { name, item, call, delivered } = this.#recorded.effectAt(event.index);
+    const { item, call, delivered } = this.#recorded.effectAt(event.index);
     if (item) return delivered || typeof this.#options.stages.get(this.#stageOf(call)) === "function";
-    const of = /^(.*?)(?:#\d+)?\.stream$/.exec(name)?.[1] ?? name;
-    return (this.#options.effects.get(of) ?? "recorded") !== "recorded";
+    return this.#effectsLive[event.index] === 1;
   }
 
   readonly #giveUp = (): void => {

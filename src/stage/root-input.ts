@@ -3,6 +3,7 @@
  * abort. The program gets ones that follow them, so that what comes of them has its turn.
  */
 import { getEventListeners } from "node:events";
+import { Readable } from "node:stream";
 import { effectStream } from "../streams/effect-stream.js";
 import { type Passage, passageOf } from "../streams/passage.js";
 import type { Conductor } from "./seam.js";
@@ -44,6 +45,8 @@ function openingOf(call: StageCall, conductor: Conductor, value: unknown): Openi
     if (signal !== undefined) {
       return { recorded: value, open: () => withSignal(value, follow(call, conductor, signal)) };
     }
+    // A request that a server has got says more of itself as it is read than what stands for it could.
+    if (value instanceof Readable && Object.getPrototypeOf(value) !== Readable.prototype) return undefined;
     const passage = passageOf(value);
     return (
       passage && { recorded: passage.recorded, open: (index) => stream(call, conductor, index, passage) }

@@ -2,6 +2,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import net, { type AddressInfo } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
+import { context } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { hindcast } from "hindcast";
 import { explain, readCapsule, replay } from "hindcast/replay";
 import { afterEach, describe, expect, test } from "vitest";
@@ -362,4 +364,19 @@ test("G1: outside of runs, inside of effects, and where it is not captured, fetc
   await without.pipeline({ name: "entry" }, async () => (await fetch(url)).text())();
   const names = effectsOf(await onlyCapsuleOf(without)).map(({ name }) => name);
   expect(names).not.toContain("fetch");
+});
+
+test("what telemetry sends is no part of a run", async () => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  const { url } = await serve((_request, response) => response.end("taken"));
+  const hc = instance();
+  const entry = hc.pipeline({ name: "entry" }, async () => {
+    const suppressed = Symbol.for("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
+    await context.with(context.active().setValue(suppressed, true), () => fetch(url));
+    return (await fetch(url)).status;
+  });
+  expect(await entry()).toBe(200);
+  const sent = effectsOf(await onlyCapsuleOf(hc)).filter(({ name }) => name === "fetch");
+  expect(sent).toHaveLength(1);
+  context.disable();
 });

@@ -369,3 +369,21 @@ test("text without UTF-8 in names and paths leaves a capsule readable", async ()
     expect((await replay(stored, entry)).verdict).toBe("identical");
   }
 });
+
+test("a live effect is waited for whatever it is called, also where something else never ends", async () => {
+  const hc = hindcast({ service: "s" });
+  const live = hc.effect({ name: "model.stream" }, () => new Promise((done) => setTimeout(done, 200, 1)));
+  const never = hc.effect({ name: "never" }, () => new Promise<number>(() => undefined));
+  const entry = hc.pipeline({ name: "entry" }, async () => {
+    const result = live();
+    void never();
+    return result;
+  });
+  expect(await entry()).toBe(1);
+  await hc.flush();
+  for await (const stored of hc.store.find()) {
+    const result = await replay(stored, entry, { effects: { "model.stream": "live" }, patience: 20 });
+    expect(result).toMatchObject({ verdict: "identical", outcome: { status: "ok", value: 1 } });
+  }
+  await hc.close();
+});

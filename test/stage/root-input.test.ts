@@ -1,5 +1,7 @@
 /** What a root is called with and is not over when the call begins: signals and streams. */
 import { getEventListeners } from "node:events";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
@@ -140,4 +142,27 @@ describe("a stream", () => {
     }
     await hc.close();
   });
+});
+
+test("G1: a request that a server has got stays itself", async () => {
+  const hc = hindcast({ service: "root", logger: { warn: () => undefined } });
+  const handle = hc.pipeline({ name: "handle" }, async (request: IncomingMessage) => {
+    let body = "";
+    for await (const chunk of request) body += String(chunk);
+    return { request, body, complete: request.complete };
+  });
+  const server = createServer((request, response) => {
+    handle(request).then(
+      (seen) => response.end(JSON.stringify([seen.request === request, seen.body, seen.complete])),
+      (error: unknown) => response.destroy(error as Error),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const answer = await fetch(url, { method: "POST", body: "sent" });
+  expect(await answer.json()).toEqual([true, "sent", true]);
+  expect((await onlyCapsuleOf(hc)).replayable.exact).toBe(false);
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await hc.close();
 });
