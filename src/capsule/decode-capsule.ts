@@ -19,6 +19,7 @@ import {
   EVENT_KINDS,
   type EffectRecord,
   type OutcomeRecord,
+  type ParentRecord,
   type StageRecord,
   type Version,
   type ViolationRecord,
@@ -135,6 +136,7 @@ function fromWire(wire: unknown): Capsule {
   return {
     format: CAPSULE_FORMAT,
     id: text(body["id"], "id"),
+    parent: optional(body["parent"], "parent", parentFromWire),
     writer: text(body["writer"], "writer"),
     service: { name: text(service[0], "service"), version: optional(service[1], "service.version", text) },
     pipeline: text(body["pipeline"], "pipeline"),
@@ -178,6 +180,15 @@ function fromWire(wire: unknown): Capsule {
       };
     }),
     values,
+  };
+}
+
+function parentFromWire(wire: unknown): ParentRecord {
+  const fields = record(wire, "parent");
+  return {
+    id: text(fields["id"], "parent.id"),
+    run: text(fields["run"], "parent.run"),
+    changes: list(fields["changes"], "parent.changes").map((change) => text(change, "parent.changes")),
   };
 }
 

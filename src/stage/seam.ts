@@ -56,8 +56,11 @@ export interface EffectCall {
    * What a replay gives where the record has no such effect; only for effects that reach nothing
    * outside (time, chance). Without one such an effect is refused.
    */
-  readonly madeUp?: (() => unknown) | undefined;
+  readonly madeUp?: MadeUp | undefined;
 }
+
+/** Makes something up with `random`, which is not the stream that the program draws from. */
+export type MadeUp<T = unknown> = (random: () => number, run: ObservedRun) => T;
 
 /** Hears of everything in one run, in the order in which it happens. Must be quick; may throw without harm. */
 export interface RunListener {

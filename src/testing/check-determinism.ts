@@ -11,7 +11,7 @@ export type DeterminismReport =
   | { readonly deterministic: true }
   | {
       readonly deterministic: false;
-      /** The first stage that did otherwise in a replay; undefined where the replay could not be concluded. */
+      /** The first stage whose own code did otherwise in a replay; undefined where none was seen to. */
       readonly stage: string | undefined;
       /** For a person. */
       readonly explanation: string;
@@ -41,7 +41,7 @@ export async function checkDeterminism<F extends AnyFunction>(
   for (let count = 0; count < REPLAYS; count++) {
     const result: ReplayResult = await replay(capsule, entry);
     if (result.verdict === "identical") continue;
-    return { deterministic: false, stage: result.divergence?.stage, explanation: explain(result), result };
+    return { deterministic: false, stage: result.divergence?.origin, explanation: explain(result), result };
   }
   return { deterministic: true };
 }
