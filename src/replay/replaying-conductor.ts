@@ -72,6 +72,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   #handed = false;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
+  /** How long it waits, in milliseconds. */
+  #delay = 0;
 
   constructor(recorded: RecordedRun, recording: Recording, options: ConductorOptions) {
     this.#recorded = recorded;
@@ -450,16 +452,24 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** Nothing moves. Something live may still come; if not, the order is given up, or the replay. */
   #wait(): void {
     clearTimeoutOriginal(this.#timer);
+    this.#delay = this.#delayNow();
+    this.#timer = setTimeoutOriginal(this.#expired, this.#delay);
+  }
+
+  /** What the record has next may have become something live since the wait began: that takes its time. */
+  readonly #expired = (): void => {
+    if (!this.#ended && !this.#armed && this.#delayNow() > this.#delay) this.#wait();
+    else this.#giveUp();
+  };
+
+  #delayNow(): number {
     const hasRest = this.#neverSettling > 0 || this.#readyLast.length > 0 || this.#neverEnded;
     const otherwise = this.#anyReady() || hasRest;
     const { patience, timeout } = this.#options;
     const event = this.#passOver();
     // What is not declared takes its time again: as long as it took then, and as much again.
     const then = event?.kind === "call-end" ? (2 * this.#recorded.callAt(event.index).duration) / 1000 : 0;
-    this.#timer = setTimeoutOriginal(
-      this.#giveUp,
-      otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout,
-    );
+    return otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout;
   }
 
   /** Whether what the record has next is the end of something that runs for real, and takes its time. */
