@@ -72,14 +72,18 @@ function open(bytes: Uint8Array): Uint8Array {
   if (!(body instanceof Uint8Array) || crc32(body) !== checksum) throw damaged("its checksum does not match");
   if (format !== CAPSULE_FORMAT) {
     if (typeof format === "number" && format > CAPSULE_FORMAT) {
-      throw new HindcastError(
-        "capsule-newer",
-        `The capsule is of format ${format}; this version of hindcast reads up to ${CAPSULE_FORMAT}. Update hindcast to read it.`,
-      );
+      throw newerFormat(format);
     }
     throw damaged("its format is not a number known");
   }
   return body;
+}
+
+export function newerFormat(format: number): HindcastError {
+  return new HindcastError(
+    "capsule-newer",
+    `The capsule is of format ${format}; this version of hindcast reads up to ${CAPSULE_FORMAT}. Update hindcast to read it.`,
+  );
 }
 
 function damaged(how: string, cause?: unknown): HindcastError {

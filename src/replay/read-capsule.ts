@@ -1,5 +1,5 @@
 import { type Capsule, CAPSULE_FORMAT } from "../capsule/capsule.js";
-import { decodeCapsule } from "../capsule/decode-capsule.js";
+import { decodeCapsule, newerFormat } from "../capsule/decode-capsule.js";
 import { HindcastError } from "../errors.js";
 import type { StoredCapsule } from "../stores/store.js";
 
@@ -12,6 +12,8 @@ export function readCapsule(source: CapsuleSource): Capsule {
   if (typeof source === "object" && source !== null) {
     if ("bytes" in source && source.bytes instanceof Uint8Array) return decodeCapsule(source.bytes);
     if ("format" in source && source.format === CAPSULE_FORMAT) return source;
+    // Read by a later version of the library, another copy of which may be in the process.
+    if ("format" in source && source.format > CAPSULE_FORMAT) throw newerFormat(source.format);
   }
   throw new HindcastError(
     "replay-capsule",

@@ -309,7 +309,7 @@ export class ReplayingConductor implements Conductor, RunListener {
           ? "the capsule holds no such effect there"
           : `it began ${effect.ordinal + 1} times, and ${made} are recorded`;
     const error = effectNotRecorded(effect.name, effect.call.definition.name, why);
-    if (!this.#recorded.isAsynchronous(effect.name)) {
+    if (effect.asynchronous !== true && !this.#recorded.isAsynchronous(effect.name)) {
       this.#recording.effectEnded(entry, { status: "error", error });
       throw error;
     }

@@ -52,6 +52,8 @@ export interface EffectCall {
   readonly name: string;
   /** How many effects of that name the call has begun before. */
   readonly ordinal: number;
+  /** Whether it is known to return a promise. */
+  readonly asynchronous?: boolean;
   /**
    * What a replay gives where the record has no such effect; only for effects that reach nothing
    * outside (time, chance). Without one such an effect is refused.
