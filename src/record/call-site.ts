@@ -21,7 +21,10 @@ export function markSite(): { readonly stack?: unknown } {
 export function siteOf(mark: { readonly stack?: unknown }): string | undefined {
   try {
     const frames = (mark.stack as string).split("\n").slice(1);
-    const site = frames.find((frame) => !frame.includes(OWN) && !/node:|<anonymous>/.test(frame));
+    // What is built in has no place; a context manager stands between the library and the program.
+    const site = frames.find(
+      (frame) => /:\d+\)?$/.test(frame) && !/node:|@opentelemetry/.test(frame) && !frame.includes(OWN),
+    );
     return site?.replace(/^ *at (async )?/, "");
   } catch {
     return undefined; // an application's Error.prepareStackTrace may throw, and give what is no text
