@@ -371,7 +371,7 @@ describe("a capsule that cannot be replayed as it is", () => {
   test("that is no capsule: refused, and told what is one", async () => {
     const { entry } = await recorded();
     for (const wrong of [undefined, null, 5, "id", {}, [], { bytes: "x" }, { format: "1" }]) {
-      await expect(replay(wrong as never, entry), String(wrong)).rejects.toMatchObject({
+      await expect(replay(wrong as never, entry), typeof wrong).rejects.toMatchObject({
         code: "replay-capsule",
         message: /give what a store's get\(\) or find\(\) returned/,
       });

@@ -88,7 +88,7 @@ describe("code", () => {
 
 test("contract: another output contract", async () => {
   const output = z.object({ ratio: z.number().transform((ratio) => Math.round(ratio)) });
-  const { divergence, report } = await diverge({ output: output as never });
+  const { divergence, report } = await diverge({ output });
   expect(divergence).toMatchObject({ stage: "features", path: "$.ratio", expected: 0.3, actual: 0 });
   expectCause(report, "contract");
   expect(report).toContain('The contract of "features" has changed since the recording.');
