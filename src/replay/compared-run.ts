@@ -12,19 +12,31 @@ import { valueAt } from "../capsule/decode-capsule.js";
 /** One of two runs that are compared, without what happened inside stages whose own code is not compared. */
 export class ComparedRun {
   readonly capsule: Capsule;
-  readonly events: readonly CapsuleEvent[];
+  readonly #isReplaced: (stage: string) => boolean;
+  #events: readonly CapsuleEvent[] | undefined;
   readonly #paths: string[] = [];
   #calls: Map<string, number> | undefined;
   #descriptions: Set<string> | undefined;
 
   constructor(capsule: Capsule, isReplaced: (stage: string) => boolean) {
     this.capsule = capsule;
-    const replacedAt = (call: number): boolean => isReplaced(stageOf(capsule, call).name);
+    this.#isReplaced = isReplaced;
+  }
+
+  /** What is compared, in the order in which it happened. */
+  get events(): readonly CapsuleEvent[] {
+    return (this.#events ??= this.#comparedEvents());
+  }
+
+  #comparedEvents(): readonly CapsuleEvent[] {
+    const { capsule } = this;
+    if (!capsule.stages.some((stage) => this.#isReplaced(stage.name))) return capsule.events;
+    const replacedAt = (call: number): boolean => this.#isReplaced(stageOf(capsule, call).name);
     const inside: boolean[] = [];
     for (const [index, call] of capsule.calls.entries()) {
       inside[index] = call.parent >= 0 && (inside[call.parent] === true || replacedAt(call.parent));
     }
-    this.events = capsule.events.filter((event) => {
+    return capsule.events.filter((event) => {
       if (event.kind.startsWith("call")) return inside[event.index] !== true;
       const { call } = capsule.effects[event.index] as EffectRecord;
       return inside[call] !== true && !replacedAt(call);

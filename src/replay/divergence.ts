@@ -82,7 +82,7 @@ export function sameOutcome(recorded: Capsule, replayed: Capsule, isSame: SameNu
   if (was.status === "pending" || is.status === "pending") return was.status === is.status;
   const none = (): boolean => false;
   const comparison = new Comparison(new ComparedRun(recorded, none), new ComparedRun(replayed, none), isSame);
-  return comparison.outcomes(was, is, { call: "", point: "output", effect: undefined }) === undefined;
+  return comparison.outcomes(was, is, "output") === undefined;
 }
 
 function explained(
@@ -170,6 +170,8 @@ class Comparison {
   readonly recorded: ComparedRun;
   readonly replayed: ComparedRun;
   readonly isSame: SameNumber;
+  /** The recorded call that each call of the replay is. */
+  readonly #calls = new Map<number, number>();
 
   constructor(recorded: ComparedRun, replayed: ComparedRun, isSame: SameNumber) {
     this.recorded = recorded;
@@ -182,30 +184,48 @@ class Comparison {
     const { recorded, replayed } = this;
     const expected = recorded.events[position];
     const actual = replayed.events[position];
-    const [was, is] = [expected && recorded.describe(expected), actual && replayed.describe(actual)];
-    if (expected === undefined || actual === undefined || was !== is)
-      return this.#order(expected, actual, was, is);
-    const about: About = {
-      call: recorded.path(recorded.callOf(expected)),
-      effect: expected.kind.startsWith("effect") ? recorded.effect(expected).name : undefined,
-      point: POINTS[expected.kind],
-    };
-    const found = this.#values(expected, actual, about);
-    if (found === undefined) return undefined;
-    const { point, difference } = found;
-    const actor = recorded.path(recorded.actorOf(expected));
-    const isResult = expected.kind === "effect-end";
-    return { about: { ...about, point }, actor, actual, isNew: false, isResult, difference };
+    if (expected === undefined || actual === undefined || !this.#isSameEvent(expected, actual)) {
+      return this.#order(expected, actual);
+    }
+    const found = this.#values(expected, actual, POINTS[expected.kind]);
+    return (
+      found && {
+        about: {
+          call: recorded.path(recorded.callOf(expected)),
+          effect: expected.kind.startsWith("effect") ? recorded.effect(expected).name : undefined,
+          point: found.point,
+        },
+        actor: recorded.path(recorded.actorOf(expected)),
+        actual,
+        isNew: false,
+        isResult: expected.kind === "effect-end",
+        difference: found.difference,
+      }
+    );
+  }
+
+  /** Whether two events are the same thing at the same place. Each event before them has been found to be so. */
+  #isSameEvent(expected: CapsuleEvent, actual: CapsuleEvent): boolean {
+    const { recorded, replayed } = this;
+    if (expected.kind !== actual.kind) return false;
+    if (expected.kind === "call-end") return this.#calls.get(actual.index) === expected.index;
+    if (expected.kind === "call-start") {
+      const [was, is] = [recorded.call(expected), replayed.call(actual)];
+      const isSame =
+        was.ordinal === is.ordinal &&
+        recorded.stage(expected.index).name === replayed.stage(actual.index).name &&
+        (this.#calls.get(is.parent) ?? -1) === was.parent;
+      if (isSame) this.#calls.set(actual.index, expected.index);
+      return isSame;
+    }
+    const [was, is] = [recorded.effect(expected), replayed.effect(actual)];
+    return was.ordinal === is.ordinal && was.name === is.name && this.#calls.get(is.call) === was.call;
   }
 
   /** Another event, or none, where the record has one. */
-  #order(
-    expected: CapsuleEvent | undefined,
-    actual: CapsuleEvent | undefined,
-    was: string | undefined,
-    is: string | undefined,
-  ): Point {
+  #order(expected: CapsuleEvent | undefined, actual: CapsuleEvent | undefined): Point {
     const { recorded, replayed } = this;
+    const [was, is] = [expected && recorded.describe(expected), actual && replayed.describe(actual)];
     // Told of what the replay did where the record has no such thing, and else of what it did not do.
     const isNew = is !== undefined && !recorded.has(is);
     const [run, event] =
@@ -227,21 +247,21 @@ class Comparison {
     };
   }
 
-  #values(expected: CapsuleEvent, actual: CapsuleEvent, about: About): Found | undefined {
+  #values(expected: CapsuleEvent, actual: CapsuleEvent, point: DivergencePoint): Found | undefined {
     const { recorded, replayed } = this;
     switch (expected.kind) {
       case "call-start":
-        return this.inputs(recorded.call(expected), replayed.call(actual), about);
+        return this.#inputs(recorded.call(expected), replayed.call(actual), point);
       case "effect-start":
-        return this.inputs(recorded.effect(expected), replayed.effect(actual), about);
+        return this.#inputs(recorded.effect(expected), replayed.effect(actual), point);
       case "call-end":
-        return this.outcomes(recorded.call(expected).outcome, replayed.call(actual).outcome, about);
+        return this.outcomes(recorded.call(expected).outcome, replayed.call(actual).outcome, point);
       case "effect-end":
-        return this.outcomes(recorded.effect(expected).outcome, replayed.effect(actual).outcome, about);
+        return this.outcomes(recorded.effect(expected).outcome, replayed.effect(actual).outcome, point);
     }
   }
 
-  inputs(was: Inputs, is: Inputs, { point }: About): Found | undefined {
+  #inputs(was: Inputs, is: Inputs, point: DivergencePoint): Found | undefined {
     for (let index = 0; index < Math.max(was.input.length, is.input.length); index++) {
       const [expected, actual] = [was.input[index], is.input[index]];
       if (expected === undefined || actual === undefined) {
@@ -254,10 +274,10 @@ class Comparison {
     return undefined;
   }
 
-  outcomes(was: OutcomeRecord, is: OutcomeRecord, about: About): Found | undefined {
+  outcomes(was: OutcomeRecord, is: OutcomeRecord, about: DivergencePoint): Found | undefined {
     if (was.status === "pending" || is.status === "pending") return undefined; // what has ended is not pending
     const hasThrown = was.status === "error" || is.status === "error";
-    const point = hasThrown && about.point === "output" ? "error" : about.point;
+    const point = hasThrown && about === "output" ? "error" : about;
     if (was.status === is.status) return this.#value(was.value, is.value, point);
     const [expected, actual] = [this.recorded.value(was.value), this.replayed.value(is.value)];
     return { point, difference: { path: "$", expected, actual } };

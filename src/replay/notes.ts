@@ -7,6 +7,8 @@ import { firstDifference } from "./difference.js";
 import { formatValue } from "./format-value.js";
 import type { SameNumber } from "./tolerance.js";
 
+/** What these give does not depend on what they are given. */
+const TIMERS = /^(set(Timeout|Interval|Immediate)|timers\/promises\..*|AbortSignal\.timeout)$/;
 const MAXIMUM_NOTES = 16;
 const WIDTH = 60;
 
@@ -29,6 +31,7 @@ export function notesOf(
     const key = keyOf(replayed, effect);
     const was = known.get(key);
     if (was === undefined || isReplaced(effect.name) || effect.outcome.status === "pending") continue;
+    if (TIMERS.test(effect.name)) continue;
     const values = (capsule: Capsule, { input }: EffectRecord): unknown[] =>
       input.map((reference) => valueAt(capsule, reference));
     const difference = firstDifference(values(recorded, was), values(replayed, effect), isSame);
