@@ -99,7 +99,7 @@ export function outcomeOf(capsule: Capsule, classes?: ClassTable): ReplayOutcome
  * Effects are given as recorded; nothing outside is touched unless `options` says so by name.
  *
  * Throws `replay-entry` where the entry is not the capsule's, `replay-capsule` where an option names
- * what the capsule does not have, and what `readCapsule` throws.
+ * a stage or effect that neither the capsule has nor the replay comes to, and what `readCapsule` throws.
  */
 export async function replay<F extends AnyFunction>(
   source: CapsuleSource,
@@ -109,16 +109,8 @@ export async function replay<F extends AnyFunction>(
   const capsule = readCapsule(source);
   const found = entryFor(capsule, entry);
   const host = replayHostOf(found.host);
-  const stages = substitutes(
-    options.stages,
-    "stage",
-    capsule.stages.map((stage) => stage.name),
-  );
-  const effects = substitutes(
-    options.effects,
-    "effect",
-    capsule.effects.map((effect) => effect.name),
-  );
+  const stages = substitutes(capsule, "stage", options.stages);
+  const effects = substitutes(capsule, "effect", options.effects);
   const conditions = conditionsOf(capsule, options);
   const isSame = sameNumber(options.tolerance, "replay({ tolerance })");
   const recorded = new RecordedRun(conditions.capsule, host.classes);
@@ -158,6 +150,8 @@ export async function replay<F extends AnyFunction>(
     ...given,
     ...declaredChanges(capsule, child),
   ]);
+  mustBeThere(capsule, replayed, "stage", stages);
+  mustBeThere(capsule, replayed, "effect", effects);
   const isEffectReplaced = (effect: string): boolean => (effects.get(effect) ?? "recorded") !== "recorded";
   const divergence = firstDivergence(capsule, replayed, {
     isStageReplaced,
@@ -252,31 +246,52 @@ function entryFor(capsule: Capsule, entry: AnyFunction): Entry {
   return found;
 }
 
+type Substitutable = "stage" | "effect";
+
+function namesOf({ stages, effects }: Capsule, what: Substitutable): ReadonlySet<string> {
+  return new Set((what === "stage" ? stages : effects).map(({ name }) => name));
+}
+
 function substitutes(
+  capsule: Capsule,
+  what: Substitutable,
   given: Readonly<Record<string, Substitute>> = {},
-  what: "stage" | "effect",
-  known: readonly string[],
 ): ReadonlyMap<string, Substitute> {
-  const names = [...new Set(known)];
+  const names = namesOf(capsule, what);
   for (const [name, substitute] of Object.entries(given)) {
-    if (!names.includes(name)) {
-      throw new HindcastError(
-        "replay-capsule",
-        `The capsule has no ${what} "${name}"; it has: ${names.length === 0 ? "none" : names.join(", ")}.`,
-      );
-    }
     if (substitute !== "recorded" && substitute !== "live" && typeof substitute !== "function") {
       throw new HindcastError(
         "invalid-options",
         `replay({ ${what}s: { "${name}": … } }): give "recorded", "live" or a function.`,
       );
     }
+    if (substitute === "recorded" && !names.has(name)) throw notThere(what, name, names);
   }
   return new Map(Object.entries(given));
 }
 
+/** Changed code may come to what the capsule does not have; but a name that nothing has is a mistake. */
+function mustBeThere(
+  capsule: Capsule,
+  replayed: Capsule,
+  what: Substitutable,
+  given: ReadonlyMap<string, Substitute>,
+): void {
+  const names = namesOf(capsule, what);
+  const met = namesOf(replayed, what);
+  for (const name of given.keys()) if (!names.has(name) && !met.has(name)) throw notThere(what, name, names);
+}
+
+function notThere(what: Substitutable, name: string, names: ReadonlySet<string>): HindcastError {
+  const known = names.size === 0 ? "none" : [...names].join(", ");
+  return new HindcastError(
+    "replay-capsule",
+    `The capsule has no ${what} "${name}"; it has: ${known}. Give one of these, or one that the code of today comes to.`,
+  );
+}
+
 /** What stands in for what, in lines. */
-function substituted(what: "stage" | "effect", substitutes: ReadonlyMap<string, Substitute>): string[] {
+function substituted(what: Substitutable, substitutes: ReadonlyMap<string, Substitute>): string[] {
   const byDefault: Substitute = what === "stage" ? "live" : "recorded";
   return [...substitutes]
     .filter(([, substitute]) => substitute !== byDefault)

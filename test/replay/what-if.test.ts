@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { hindcast } from "hindcast";
-import { explain, inputOf, replay, type ReplayResult, readCapsule } from "hindcast/replay";
+import { describeCapsule, explain, inputOf, replay, type ReplayResult, readCapsule } from "hindcast/replay";
 import { describe, expect, test } from "vitest";
 import { newestCapsule } from "./newest-capsule.js";
 
@@ -294,4 +294,68 @@ describe("a function in place of an effect", () => {
     expect(asked).toEqual([1]);
     expect(result.outcome).toEqual({ status: "ok", value: "fired" });
   });
+});
+
+describe("what the capsule does not have", () => {
+  function changing() {
+    const hc = hindcast({ service: "s" });
+    const state = { isNew: false };
+    const ask = hc.effect({ name: "ask" }, async () => "asked");
+    const search = hc.effect({ name: "search" }, async () => "searched");
+    const check = hc.tool({ name: "check" }, () => "checked");
+    const entry = hc.pipeline({ name: "entry" }, async () =>
+      state.isNew ? [await ask(), await search(), check()] : [await ask()],
+    );
+    return { hc, entry, state };
+  }
+
+  test("but changed code comes to can be let live, or stood in for, as the refusal says", async () => {
+    const { hc, entry, state } = changing();
+    await entry();
+    const capsule = await newestCapsule(hc);
+    state.isNew = true;
+    const refused = await replay(capsule, entry);
+    expect(refused.outcome).toMatchObject({
+      error: { message: expect.stringContaining('{ "search": "live" }') },
+    });
+    const live = await replay(capsule, entry, { effects: { search: "live" } });
+    expect(live.outcome).toEqual({ status: "ok", value: ["asked", "searched", "checked"] });
+    expect(live).toMatchObject({ verdict: "diverged", divergence: { effect: "search", point: "order" } });
+    const options = { effects: { search: () => "instead" }, stages: { check: () => "instead" } };
+    const stood = await replay(capsule, entry, options);
+    expect(stood.outcome).toEqual({ status: "ok", value: ["asked", "instead", "instead"] });
+    expect(explain(await replay(stood.replayed, entry, options))).toContain("identical");
+  });
+
+  test("nor the code comes to is a mistake in the options", async () => {
+    const { hc, entry } = changing();
+    await entry();
+    const capsule = await newestCapsule(hc);
+    const mistaken = [
+      { effects: { seach: "live" } },
+      { effects: { seach: "recorded" } },
+      { effects: { seach: () => 1 } },
+      { stages: { chek: "recorded" } },
+      { stages: { chek: () => 1 } },
+    ] as const;
+    for (const options of mistaken) {
+      await expect(replay(capsule, entry, options)).rejects.toMatchObject({
+        code: "replay-capsule",
+        message: expect.stringMatching(
+          /^The capsule has no (effect "seach"; it has: ask|stage "chek"; it has: entry)\. /,
+        ),
+      });
+    }
+  });
+});
+
+test("a capsule of a replay is described as one", async () => {
+  const { hc, approve } = loanService();
+  await approve("a-1");
+  const capsule = readCapsule(await newestCapsule(hc));
+  const { replayed } = await replay(capsule, approve, { seed: 3 });
+  expect(describeCapsule(replayed)).toContain(`parent     ${capsule.id}   seed ${capsule.seed} -> 3`);
+  const { replayed: twin } = await replay(capsule, approve);
+  expect(describeCapsule(twin)).toContain(`parent     ${capsule.id}   nothing changed`);
+  expect(describeCapsule(capsule)).not.toContain("parent");
 });
