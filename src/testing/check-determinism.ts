@@ -8,7 +8,11 @@ import { entryOf } from "../stage/wrap.js";
 
 /** What `checkDeterminism` found. */
 export type DeterminismReport =
-  | { readonly deterministic: true }
+  | {
+      readonly deterministic: true;
+      /** What was noticed while recording, and did no harm in these replays: it may do some in another. */
+      readonly noticed: readonly string[];
+    }
   | {
       readonly deterministic: false;
       /** The first stage whose own code did otherwise in a replay; undefined where none was seen to. */
@@ -43,5 +47,5 @@ export async function checkDeterminism<F extends AnyFunction>(
     if (result.verdict === "identical") continue;
     return { deterministic: false, stage: result.divergence?.origin, explanation: explain(result), result };
   }
-  return { deterministic: true };
+  return { deterministic: true, noticed: capsule.replayable.reasons.map((reason) => reason.message) };
 }

@@ -14,11 +14,11 @@ test("a pipeline whose reads are captured or declared is deterministic, whicheve
     Date.now(),
     await config(),
   ]);
-  expect(await checkDeterminism(entry, 1)).toEqual({ deterministic: true });
+  expect(await checkDeterminism(entry, 1)).toEqual({ deterministic: true, noticed: [] });
   const fails = hc.pipeline({ name: "fails" }, () => {
     throw new RangeError(String(Math.random()));
   });
-  expect(await checkDeterminism(fails)).toEqual({ deterministic: true });
+  expect(await checkDeterminism(fails)).toEqual({ deterministic: true, noticed: [] });
   expect(hc.stats().runs.started).toBe(0);
 });
 
@@ -29,6 +29,13 @@ test("the first stage that is not is named", async () => {
   const report = await checkDeterminism(entry, 1);
   expect(report).toMatchObject({ deterministic: false, stage: "drifting" });
   expect(report.deterministic ? "" : report.explanation).toContain("$.uptime");
+});
+
+test("what was noticed while recording is told, though it did no harm", async () => {
+  const raw = hc.tool({ name: "raw" }, async () => (await readFile(new URL(import.meta.url))).length > 0);
+  const report = await checkDeterminism(hc.pipeline({ name: "reads" }, () => raw()));
+  expect(report).toMatchObject({ deterministic: true });
+  expect(report.deterministic ? report.noticed.join() : "").toMatch(/Stage "raw" ended because of something/);
 });
 
 test("a bare function is refused", async () => {
