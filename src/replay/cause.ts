@@ -48,7 +48,10 @@ export interface Explanation {
   readonly why: string;
 }
 
-/** What the options of a replay say comes first, then what is declared of the stage, then what is known of the runs. */
+/**
+ * What the options put in place of something comes first, with another input or clock; then what is
+ * declared of the stage; then another seed; then what is known of the runs as a whole.
+ */
 export function explainCause(blame: Blame, circumstances: Circumstances): Explanation {
   const { recorded, replayed } = circumstances;
   if (blame.isReplaced) {
