@@ -21,7 +21,11 @@ export function patchFetch(): Undo[] {
         if (capture === undefined)
           return outlivesReplay() ? new Promise(() => undefined) : original(input, init);
         const { call, conductor } = capture;
-        const effect = { ...nextEffect(call, "fetch"), doubt: doubtOf(init, call.definition.name) };
+        const effect = {
+          ...nextEffect(call, "fetch"),
+          asynchronous: true,
+          doubt: doubtOf(init, call.definition.name),
+        };
         // Whatever it does (its own clock, retries and sockets) is its own business.
         const perform = (): Promise<Response> =>
           suspend(() => original(input, init)).then((response) => {
