@@ -11,7 +11,7 @@
  *
  * A live result (a stage or an effect run for real) takes its recorded place.
  */
-import type { CapsuleEvent } from "../capsule/capsule.js";
+import type { CallRecord, CapsuleEvent } from "../capsule/capsule.js";
 import { effectNotRecorded } from "../effects/effect.js";
 import { HindcastError } from "../errors.js";
 import {
@@ -169,9 +169,9 @@ export class ReplayingConductor implements Conductor, RunListener {
     const index = this.#match(call);
     if (opens) return this.#settleItem(call, this.#item(index, 0), pass);
     const substitute = this.#options.stages.get(call.definition.name);
+    const passesAtOnce = index !== NOT_RECORDED && isConsequence(this.#recorded.callAt(index));
     // A recorded stage has settled because its turn had come; a consequence of a turn passes with it.
-    if (substitute === "recorded" || (typeof substitute !== "function" && this.#passesAtOnce(index)))
-      pass(false);
+    if (substitute === "recorded" || (typeof substitute !== "function" && passesAtOnce)) pass(false);
     else this.#ready(this.#readyCalls, this.#callEndPositions, index, () => pass(true));
   }
 
@@ -230,8 +230,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** Passes an item that its stream has given: with the turn it is a consequence of, or in one of its own. */
   #settleItem(call: ObservedCall, index: number, pass: (delivered: boolean) => void): void {
     const substitute = this.#options.stages.get(call.definition.name);
-    const { delivered } = index === NOT_RECORDED ? { delivered: true } : this.#recorded.effectAt(index);
-    if (!delivered && typeof substitute !== "function") pass(false);
+    const isAtOnce = index !== NOT_RECORDED && isConsequence(this.#recorded.effectAt(index));
+    if (isAtOnce && typeof substitute !== "function") pass(false);
     else this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => pass(true));
   }
 
@@ -252,13 +252,6 @@ export class ReplayingConductor implements Conductor, RunListener {
       });
     });
     return { status: "ok", value };
-  }
-
-  /** One that had not settled when the recorded run ended does not settle at once either, however quick it is now. */
-  #passesAtOnce(index: number): boolean {
-    if (index === NOT_RECORDED) return false;
-    const { delivered, outcome } = this.#recorded.callAt(index);
-    return !delivered && outcome.status !== "pending";
   }
 
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
@@ -690,6 +683,14 @@ export class ReplayingConductor implements Conductor, RunListener {
 /** Whether a stage's own code does not run, so that what it did in the record may not be done again. */
 export function isReplaced(substitute: Substitute | undefined): boolean {
   return substitute === "recorded" || typeof substitute === "function";
+}
+
+/**
+ * Whether it settled in the turn that made it settle. What had not when the recorded run ended does not
+ * settle at once either, however quick it is now.
+ */
+function isConsequence({ delivered, outcome }: Pick<CallRecord, "delivered" | "outcome">): boolean {
+  return !delivered && outcome.status !== "pending";
 }
 
 function attempt(perform: () => unknown): Outcome {
