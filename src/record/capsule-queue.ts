@@ -8,7 +8,7 @@
  * 3. One append is under way at a time; what it does not acknowledge is counted as lost (G9).
  * 4. Each recording that was added ends up in exactly one counter.
  */
-import type { Capsule, CapsuleSummary } from "../capsule/capsule.js";
+import type { CapsuleSummary } from "../capsule/capsule.js";
 import { monotonicClock, setImmediateOriginal } from "../originals.js";
 import { detached } from "../stage/scopes.js";
 import type { FailureSource } from "../stage/seam.js";
@@ -55,7 +55,7 @@ export class CapsuleQueue {
   readonly #maximumBytes: number;
   readonly #report: (source: FailureSource, error: unknown) => void;
   readonly #waiting: Waiting[] = [];
-  #sealing: { readonly steps: Generator<undefined, Capsule>; readonly waiting: Waiting } | undefined;
+  #sealing: { readonly steps: Generator<undefined, Uint8Array>; readonly waiting: Waiting } | undefined;
   #batch: StoredCapsule[] = [];
   #batchBytes = 0;
   /** Estimated bytes in all three. */
@@ -150,7 +150,7 @@ export class CapsuleQueue {
     if (this.#sealing === undefined) {
       const waiting = this.#waiting.shift();
       if (waiting === undefined) return false;
-      this.#sealing = { waiting, steps: encoder.sealRecording(waiting.recording, waiting.kept) };
+      this.#sealing = { waiting, steps: encoder.encodeRecording(waiting.recording, waiting.kept) };
     }
     const { steps, waiting } = this.#sealing;
     try {
@@ -158,7 +158,7 @@ export class CapsuleQueue {
       if (step.done === true) {
         this.#sealing = undefined;
         const summary: CapsuleSummary = { ...waiting.summary, kept: waiting.kept };
-        const bytes = encoder.encodeCapsule(step.value);
+        const bytes = step.value;
         this.#bytes += bytes.byteLength - waiting.recording.size;
         this.#batchBytes += bytes.byteLength;
         this.#batch.push({ summary, bytes });
