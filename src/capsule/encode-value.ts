@@ -85,11 +85,12 @@ const MAJOR = {
 const SHORT_TEXT = 24;
 /** What is written between two pauses: whichever comes first. */
 const STEP_BYTES = 64 * 1024;
-const STEP_PARTS = 512;
+const STEP_PARTS = 256;
 /** Values of an estimated size up to this are a step by themselves; most are, and need no generator. */
 const ONE_STEP_SIZE = 32 * 1024;
 /** A buffer that has grown to this is put aside when it is full: copying it would be work for nothing. */
 const CHUNK_BYTES = 64 * 1024;
+const SMALLEST_BUFFER = 256;
 /** What is copied, or summed up, in one go. */
 const PIECE_BYTES = 256 * 1024;
 
@@ -543,7 +544,7 @@ export class CborWriter {
       this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, CHUNK_BYTES * 2));
       return;
     }
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2, SMALLEST_BUFFER));
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;
   }
