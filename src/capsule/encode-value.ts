@@ -280,55 +280,51 @@ export class CborWriter {
   }
 
   /** Writes `parts` one after the other, and what they are made of. */
-  *#inSteps(parts: readonly unknown[]): Generator<undefined, void> {
-    for (let index = 0; index < parts.length; index++) {
+  *#inSteps(parts: Iterable<unknown>): Generator<undefined, void> {
+    for (const part of parts) {
       if (this.stepIsDone) yield;
-      const part = parts[index];
-      if (typeof part === "object" && part !== null) {
-        this.#number(part);
-        const inner = this.#open(part);
-        if (inner === undefined) this.#node(part);
-        else yield* this.#inSteps(inner);
-      } else if (typeof part === "string" && part.length > STEP_BYTES) yield* this.#textInSteps(part);
+      if (typeof part === "object" && part !== null) yield* this.#structureInSteps(part);
+      else if (typeof part === "string" && part.length > STEP_BYTES) yield* this.#textInSteps(part);
       else this.value(part);
     }
   }
 
-  /** Writes the head of what has parts, and gives the parts; undefined for what is written in one go. */
-  #open(node: object): readonly unknown[] | undefined {
+  *#structureInSteps(node: object): Generator<undefined, void> {
+    this.#number(node);
     if (Array.isArray(node)) {
       this.array(node.length);
-      return node;
-    }
-    if (Object.getPrototypeOf(node) === Object.prototype) {
-      return this.#openFields(node as Record<string, unknown>);
-    }
-    if (node instanceof MapNode) {
+      yield* this.#inSteps(node);
+    } else if (Object.getPrototypeOf(node) === Object.prototype) {
+      yield* this.#fieldsInSteps(node as Record<string, unknown>);
+    } else if (node instanceof MapNode) {
       this.tag(TAG.map);
       this.map(node.entries.length);
-      return node.entries.flat();
-    }
-    if (node instanceof SetNode) {
+      yield* this.#inSteps(partsOfEntries(node.entries));
+    } else if (node instanceof SetNode) {
       this.tag(TAG.set);
       this.array(node.items.length);
-      return node.items;
-    }
-    if (node instanceof ErrorNode || node instanceof InstanceNode) {
+      yield* this.#inSteps(node.items);
+    } else if (node instanceof ErrorNode || node instanceof InstanceNode) {
       this.#named(node instanceof ErrorNode ? NAMED.error : NAMED.instance, 3);
       this.text(node.type);
-      return this.#openFields(node.fields);
-    }
-    if (node instanceof Marker) {
+      yield* this.#fieldsInSteps(node.fields);
+    } else if (node instanceof Marker) {
       this.#named(NAMED.marker, 5);
-      return [node.reason, node.detail, node.size, node.kept];
+      yield* this.#inSteps([node.reason, node.detail, node.size, node.kept]);
+    } else {
+      this.#node(node); // it has no parts
     }
-    return undefined;
   }
 
-  #openFields(fields: Record<string, unknown>): readonly unknown[] {
+  *#fieldsInSteps(fields: Record<string, unknown>): Generator<undefined, void> {
     const keys = Object.keys(fields);
-    this.#fieldsHead(keys);
-    return keys.flatMap((key) => [key, fields[key]]);
+    let wellFormed = true;
+    for (const key of keys) {
+      wellFormed &&= key.isWellFormed();
+      if (this.stepIsDone) yield;
+    }
+    this.#fieldsHead(keys.length, wellFormed);
+    yield* this.#inSteps(partsOfFields(keys, fields));
   }
 
   /** A long text, a piece at a time. */
@@ -421,7 +417,10 @@ export class CborWriter {
 
   #fields(fields: Record<string, unknown>): void {
     const keys = Object.keys(fields);
-    this.#fieldsHead(keys);
+    this.#fieldsHead(
+      keys.length,
+      keys.every((key) => key.isWellFormed()),
+    );
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string;
       this.text(key);
@@ -429,11 +428,11 @@ export class CborWriter {
     }
   }
 
-  #fieldsHead(keys: readonly string[]): void {
-    if (keys.every((key) => key.isWellFormed())) return this.map(keys.length);
+  #fieldsHead(count: number, wellFormed: boolean): void {
+    if (wellFormed) return this.map(count);
     // A map's keys are text, and text is UTF-8: such an object goes as a list of pairs.
     this.#named(NAMED.fields, 2);
-    this.array(keys.length * 2);
+    this.array(count * 2);
   }
 
   #bytesNode(node: BytesNode): void {
@@ -547,6 +546,20 @@ export class CborWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2, SMALLEST_BUFFER));
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;
+  }
+}
+
+function* partsOfEntries(entries: readonly [unknown, unknown][]): Generator<unknown, void> {
+  for (const [key, value] of entries) {
+    yield key;
+    yield value;
+  }
+}
+
+function* partsOfFields(keys: readonly string[], fields: Record<string, unknown>): Generator<unknown, void> {
+  for (const key of keys) {
+    yield key;
+    yield fields[key];
   }
 }
 

@@ -78,10 +78,13 @@ function stageRecord({ definition, data, model }: StageEntry): StageRecord {
 /** What a checksum is taken of in one go. */
 const PIECE_BYTES = 256 * 1024;
 
+const TABLES = 32;
+
 /** The values of a capsule: those of equal content once. */
 class ValueTable {
   readonly bytes: Uint8Array[] = [];
-  readonly #byChecksum = new Map<number, number[]>();
+  /** Several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
+  readonly #byChecksum = Array.from({ length: TABLES }, () => new Map<number, number[]>());
 
   *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
     const references: number[] = [];
@@ -104,11 +107,12 @@ class ValueTable {
       checksum = crc32(bytes.subarray(offset, offset + PIECE_BYTES), checksum);
       yield;
     }
-    const alike = this.#byChecksum.get(checksum) ?? [];
+    const table = this.#byChecksum[checksum % TABLES] as Map<number, number[]>;
+    const alike = table.get(checksum) ?? [];
     const known = alike.find((reference) => Buffer.compare(this.bytes[reference] as Uint8Array, bytes) === 0);
     if (known !== undefined) return known;
     const reference = this.bytes.push(bytes) - 1;
-    this.#byChecksum.set(checksum, [...alike, reference]);
+    table.set(checksum, [...alike, reference]);
     return reference;
   }
 }
