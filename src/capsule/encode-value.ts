@@ -125,6 +125,7 @@ export class CborWriter {
 
   /** The same, copied in steps. */
   *bytesInSteps(): Generator<undefined, Uint8Array> {
+    if (this.length <= STEP_BYTES) return this.bytes();
     const bytes = new Uint8Array(this.length);
     let offset = 0;
     for (const piece of this.pieces()) {
@@ -581,10 +582,12 @@ export function encodeValue(snapshot: Snapshot): Uint8Array {
   return writer.bytes();
 }
 
-/** The same, in steps. */
-export function* encodeValueInSteps(snapshot: Snapshot): Generator<undefined, Uint8Array> {
-  if (snapshot.size <= ONE_STEP_SIZE) return encodeValue(snapshot);
-  const writer = new CborWriter(CHUNK_BYTES);
+/** The same, in steps. `writer` may be used for one value after the other. */
+export function* encodeValueInSteps(
+  snapshot: Snapshot,
+  writer = new CborWriter(CHUNK_BYTES),
+): Generator<undefined, Uint8Array> {
+  writer.reset();
   yield* writer.snapshotInSteps(snapshot);
   return yield* writer.bytesInSteps();
 }

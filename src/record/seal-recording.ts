@@ -12,7 +12,7 @@ import {
   type StageRecord,
 } from "../capsule/capsule.js";
 import { encodeCapsuleInSteps } from "../capsule/encode-capsule.js";
-import { encodeValueInSteps } from "../capsule/encode-value.js";
+import { CborWriter, encodeValueInSteps } from "../capsule/encode-value.js";
 import { currentEnvironment } from "../capsule/environment.js";
 import type { Snapshot } from "../capsule/snapshot.js";
 import { identityOf } from "../contract/contract-identity.js";
@@ -83,6 +83,7 @@ const TABLES = 32;
 /** The values of a capsule: those of equal content once. */
 class ValueTable {
   readonly bytes: Uint8Array[] = [];
+  readonly #writer = new CborWriter(4096);
   /** Several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
   readonly #byChecksum = Array.from({ length: TABLES }, () => new Map<number, number[]>());
 
@@ -101,11 +102,12 @@ class ValueTable {
   }
 
   *#add(snapshot: Snapshot): Generator<undefined, number> {
-    const bytes = yield* encodeValueInSteps(snapshot);
-    let checksum = 0;
-    for (let offset = 0; offset < bytes.byteLength; offset += PIECE_BYTES) {
-      checksum = crc32(bytes.subarray(offset, offset + PIECE_BYTES), checksum);
+    const bytes = yield* encodeValueInSteps(snapshot, this.#writer);
+    yield;
+    let checksum = crc32(bytes.byteLength <= PIECE_BYTES ? bytes : bytes.subarray(0, PIECE_BYTES));
+    for (let offset = PIECE_BYTES; offset < bytes.byteLength; offset += PIECE_BYTES) {
       yield;
+      checksum = crc32(bytes.subarray(offset, offset + PIECE_BYTES), checksum);
     }
     const table = this.#byChecksum[checksum % TABLES] as Map<number, number[]>;
     const alike = table.get(checksum) ?? [];
