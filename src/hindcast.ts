@@ -355,7 +355,8 @@ class Instance implements Hindcast, ReplayHost {
 
   readonly #runEnded = (recording: Recording): void => {
     this.#ended += 1;
-    const summary = recording.summary();
+    // A rule that changed it would change what is stored.
+    const summary = Object.freeze(recording.summary());
     if (!summary.exact) this.#inexact += 1;
     for (const { code, message } of recording.reasons) {
       if (code === "uncontrolled") this.#failures.notice(message);
@@ -409,14 +410,13 @@ class Instance implements Hindcast, ReplayHost {
   #seedOf(root: Definition, input: readonly unknown[]): number {
     try {
       const { seed } = root;
-      if (seed !== undefined)
-        return mustBeSeed(typeof seed === "number" ? seed : seed(...(input as never[])), "seed");
+      if (seed !== undefined) return drawnSeed(typeof seed === "number" ? seed : seed(...(input as never[])));
       const inherited = propagation.getActiveBaggage()?.getEntry(SEED_BAGGAGE)?.value;
       if (inherited !== undefined && /^\d{1,10}$/.test(inherited) && Number(inherited) <= MAXIMUM_SEED) {
         return Number(inherited);
       }
       if (this.#seed !== undefined) {
-        return mustBeSeed(typeof this.#seed === "number" ? this.#seed : this.#seed(), "seed");
+        return drawnSeed(typeof this.#seed === "number" ? this.#seed : this.#seed());
       }
     } catch (error) {
       // A seed that cannot be had must not cost the service a decision.
@@ -459,6 +459,12 @@ class Instance implements Hindcast, ReplayHost {
       body,
     );
   }
+}
+
+/** What a seed function gave. It may have given a promise, and that may be rejected: it is no seed, and that is told. */
+function drawnSeed(seed: number): number {
+  unawaited(seed, () => undefined);
+  return mustBeSeed(seed, "seed");
 }
 
 /** Waits for `work`, for so long at the most. Who waits for this keeps the process alive, or it would end without an answer. */

@@ -6,8 +6,12 @@ import { types } from "node:util";
  */
 export function unawaited(result: unknown, rejected: (error: unknown) => void): boolean {
   if ((typeof result !== "object" && typeof result !== "function") || result === null) return false;
-  if (!types.isPromise(result) && typeof (result as { then?: unknown }).then !== "function") return false;
-  // Not with a method of its own, which may be anything: a new promise is made of it.
+  if (types.isPromise(result)) {
+    // Not with a method of its own, which may be anything.
+    Promise.prototype.then.call(result, undefined, rejected);
+    return true;
+  }
+  if (typeof (result as { then?: unknown }).then !== "function") return false;
   new Promise((resolve) => resolve(result)).then(undefined, rejected);
   return true;
 }

@@ -25,7 +25,8 @@ export function watchExit(queue: OnItsWay): void {
   if (listening) return;
   listening = true;
   process.on("beforeExit", wait);
-  process.on("exit", abandon);
+  // Before the service's own listeners, which may look at the counters.
+  process.prependListener("exit", abandon);
 }
 
 export function unwatchExit(queue: OnItsWay): void {

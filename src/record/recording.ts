@@ -265,7 +265,7 @@ export class Recording implements RunListener {
       duration: (root?.duration ?? 0) / 1000,
       status: root?.outcome.status === "error" ? "error" : "ok",
       violations: this.#violationCount,
-      versions: [...versions],
+      versions: Object.freeze([...versions]),
       exact: this.#reasons.length === 0,
       traceId: run.trace?.traceId,
     };
