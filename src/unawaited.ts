@@ -8,7 +8,7 @@ export function unawaited(result: unknown, rejected: (error: unknown) => void): 
   if ((typeof result !== "object" && typeof result !== "function") || result === null) return false;
   if (types.isPromise(result)) {
     // Not with a method of its own, which may be anything.
-    Promise.prototype.then.call(result, undefined, rejected);
+    void Promise.prototype.then.call(result, undefined, rejected);
     return true;
   }
   if (typeof (result as { then?: unknown }).then !== "function") return false;

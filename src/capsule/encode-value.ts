@@ -585,7 +585,7 @@ export function encodeValue(snapshot: Snapshot): Uint8Array {
 /** The same, in steps. `writer` may be used for one value after the other. */
 export function* encodeValueInSteps(
   snapshot: Snapshot,
-  writer = new CborWriter(CHUNK_BYTES),
+  writer: CborWriter = new CborWriter(CHUNK_BYTES),
 ): Generator<undefined, Uint8Array> {
   writer.reset();
   yield* writer.snapshotInSteps(snapshot);

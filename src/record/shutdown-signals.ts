@@ -20,14 +20,23 @@ export interface SignalResponse {
 /** Marks listeners of this kind, also those of another copy of this package. */
 const BRAND = Symbol.for("hindcast.shutdown");
 
+/**
+ * Responses under way, of all instances, of which there is one process to end: the last ends it, lest it be
+ * ended while another instance is still storing.
+ */
+let underWay = 0;
+
 /** Listens to `signals` until the returned function is called. */
 export function respondToSignals(signals: readonly NodeJS.Signals[], response: SignalResponse): () => void {
   const listener = Object.assign(
     (signal: NodeJS.Signals): void => {
       const isAlone = process.listeners(signal).every((other) => BRAND in other);
       release();
+      underWay += 1;
       void (isAlone ? response.close() : response.flush()).then(() => {
-        if (isAlone && process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+        underWay -= 1;
+        const isLast = underWay === 0 && process.listenerCount(signal) === 0;
+        if (isAlone && isLast) process.kill(process.pid, signal);
       });
     },
     { [BRAND]: true },

@@ -9,8 +9,7 @@ import { Run } from "../../src/stage/run.js";
 import { registerContextManager, unregisterTracing } from "../telemetry/tracing.js";
 
 /** Objects of a class, after a collection. What a call or a recording holds on to, a run does: each refers to its run. */
-const count = (constructor: object): number =>
-  queryObjects(constructor as never, { format: "count" }) as unknown as number;
+const count = (constructor: object): number => queryObjects(constructor as never, { format: "count" });
 
 /** What a run is given; `made` knows which of them are still there, and by which program. */
 class Given {
@@ -51,7 +50,7 @@ const programs: readonly (readonly [string, (hc: Hindcast, program: string) => P
     "runs that fail, and runs that are not kept",
     async (hc, program) => {
       const fail = hc.pipeline({ name: "fail" }, async (given: Given) => {
-        await null;
+        await Promise.resolve();
         throw Object.assign(new Error("failed"), { given });
       });
       for (let index = 0; index < 20; index++) await fail(new Given(program)).catch(() => undefined);

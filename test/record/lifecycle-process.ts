@@ -83,6 +83,20 @@ const scenarios: Readonly<Record<string, () => Promise<void> | void>> = {
     decide(hc, 20);
     say("ready");
   },
+  async "waits for a signal, with two instances"() {
+    const quick = hindcast({ service: "quick", shutdown: { signals: ["SIGTERM"] } });
+    const inner = files();
+    const store: Store = {
+      ...inner,
+      append: (capsules) => sleep(100).then(() => inner.append(capsules)),
+    };
+    const slow = hindcast({ service: "slow", store, shutdown: { signals: ["SIGTERM"] } });
+    setInterval(() => undefined, 1_000);
+    while (process.listenerCount("SIGTERM") < 2) await sleep(5);
+    decide(quick, 1);
+    decide(slow, 20);
+    say("ready");
+  },
   async "listens to the signal itself"() {
     const hc = hindcast({ service: "lifecycle", store: files(), shutdown: { signals: ["SIGTERM"] } });
     await listening();

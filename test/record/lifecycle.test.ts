@@ -93,9 +93,7 @@ describe("a process with nothing left to do", () => {
     });
   });
 
-  test("waits for a store that never answers for a while, and then says what is lost", async ({
-    expect: expect,
-  }) => {
+  test("waits for a store that never answers for a while, and then says what is lost", async () => {
     const { code, lines } = await lifecycle("a store that never answers");
     expect(code).toBe(0);
     expect(lines).toEqual([
@@ -141,6 +139,14 @@ describe("a signal", () => {
       expect(await found()).toBe(20);
     },
   );
+
+  test("G9: it ends when the slowest of several instances has stored what it had", async () => {
+    expect(await lifecycle("waits for a signal, with two instances", ["SIGTERM"])).toMatchObject({
+      code: null,
+      signal: "SIGTERM",
+    });
+    expect(await found()).toBe(20);
+  });
 
   test("a store that never answers holds it no longer than the deadline", async () => {
     const ended = await lifecycle("waits for a signal, and its store for ever", ["SIGTERM"]);
@@ -221,7 +227,7 @@ describe("waitUntil", () => {
       service: "lifecycle",
       store,
       onError: () => undefined,
-      waitUntil: (stored) => (waited = stored),
+      waitUntil: (stored) => void (waited = stored),
     });
     hc.pipeline({ name: "flow" }, () => 2)();
     await waited;

@@ -9,7 +9,7 @@ const schemas = {
   refine: z.string().refine(down),
   "not an async function": z.string().refine(() => down()),
   superRefine: z.string().superRefine(down),
-  check: z.string().check(down as never),
+  check: z.string().check(down),
   transform: z.string().transform(down),
   preprocess: z.preprocess(down, z.string()),
   lazy: z.lazy(() => z.string().refine(down)),
