@@ -60,13 +60,19 @@ export interface Loss {
 
 /** Of 8 objects or fewer, looking through a list is faster than hashing. */
 const SEEN_IN_LIST = 8;
-const COST_OF_OBJECT = 8;
+/** What a copy costs in memory besides what it holds: so work is bounded by `valueBytes` as well. */
+const COST_OF_OBJECT = 32;
 const COST_OF_NUMBER = 9;
+const COST_OF_SLOT = 8;
+/** Making a RegExp or a URL takes as long as copying so many bytes of other things. */
+const COST_OF_PARSING = 128;
 /** What a hole, a marker, and the name of an instance's class take encoded. */
 const COST_OF_HOLE = 17;
 const COST_OF_MARKER = 32;
 const COST_OF_CLASS = 24;
 const NAME_UNITS = 200;
+/** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
+const SPREAD_KEYS = 1_000;
 
 /** Copies `value` within `limits`. `classes` names the classes whose instances replay can give back. */
 export function takeSnapshot(value: unknown, limits: Limits, classes?: ReadonlySet<string>): Snapshot {
@@ -119,14 +125,14 @@ class Copier {
         return this.#lose(new Marker("function", nameOf(value)));
       default:
         if (value !== null) return this.#object(value as object, depth);
-        this.#left -= 1;
+        this.#left -= COST_OF_SLOT;
         return null;
     }
   }
 
   #string(text: string): unknown {
     if (text.length <= this.#left) {
-      this.#left -= text.length + 1;
+      this.#left -= text.length + COST_OF_SLOT;
       return text;
     }
     return this.#head("string", text);
@@ -219,6 +225,8 @@ class Copier {
   }
 
   #plain(source: Record<string, unknown>, depth: number): unknown {
+    const keys = Object.keys(source);
+    if (keys.length > SPREAD_KEYS) return this.#large(source, keys, depth);
     let copy: Record<string, unknown>;
     try {
       copy = { ...source };
@@ -226,7 +234,7 @@ class Copier {
       // One of its getters throws: the slow way finds out which.
       const fields: Record<string, unknown> = {};
       this.#remember(source, fields);
-      return this.#fill(fields, source, Object.keys(source), depth);
+      return this.#fill(fields, source, keys, depth);
     }
     this.#remember(source, copy);
     let count = 0;
@@ -248,6 +256,18 @@ class Copier {
     return copy;
   }
 
+  /**
+   * An object of many keys. They can only be listed all at once; that, too, is charged for, so that a
+   * value cannot hold one such object after the other.
+   */
+  #large(source: object, keys: readonly string[], depth: number): unknown {
+    const listed = Math.min(keys.length, this.#left >>> 1);
+    this.#left -= listed;
+    const fields: Record<string, unknown> = {};
+    this.#remember(source, fields);
+    return this.#fill(fields, source, keys, depth);
+  }
+
   /** Copies fields one by one, so that a getter that throws costs its own field alone. */
   #fill(
     target: Record<string, unknown>,
@@ -255,7 +275,8 @@ class Copier {
     keys: readonly string[],
     depth: number,
   ): Record<string, unknown> {
-    for (const [index, key] of keys.entries()) {
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index] as string;
       const limit = this.#limitAt(index);
       if (limit !== undefined) return this.#mark(target, new Marker(limit, "object", keys.length));
       if (key.length >= this.#left) return this.#mark(target, new Marker("bytes", "object", keys.length));
@@ -326,6 +347,7 @@ class Copier {
 
   #regExp(value: RegExp): unknown {
     // A new one of it has the source and flags that it was made with, whatever it says of itself.
+    this.#left -= COST_OF_PARSING;
     const { source, flags } = new RegExp(value);
     const { lastIndex } = value as { lastIndex: unknown };
     if (source.length > this.#left) return this.#head("RegExp", source);
@@ -335,6 +357,7 @@ class Copier {
   }
 
   #url(value: URL): unknown {
+    this.#left -= COST_OF_PARSING;
     const href = HREF?.get?.call(value) as string;
     if (href.length > this.#left) return this.#head("URL", href);
     this.#left -= href.length;

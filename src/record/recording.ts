@@ -98,8 +98,13 @@ export interface RecordingContents {
   readonly reasons: readonly ReplayabilityReason[];
 }
 
-/** What an entry costs besides its values. */
+/** What an entry costs encoded, besides its values. */
 const ENTRY_BYTES = 64;
+/** What an entry, and the run itself, take in memory beyond that until they are encoded. */
+const HELD_BYTES_OF_ENTRY = 160;
+const HELD_BYTES_OF_RUN = 4096;
+/** Of a violation; an array of wrong items has one for each of them. */
+const MAXIMUM_ISSUES = 100;
 /** What to do where something is missing. */
 const REMEDIES: Readonly<Record<MarkerReason, string>> = {
   depth: "raise limits.depth",
@@ -128,6 +133,7 @@ export class Recording implements RunListener {
   readonly #violations: ViolationRecord[] = [];
   readonly #reasons: ReplayabilityReason[] = [];
   #run: ObservedRun | undefined;
+  #violationCount = 0;
   #size = 0;
   #closed = false;
   #full = false;
@@ -137,9 +143,9 @@ export class Recording implements RunListener {
     this.#prompting = prompting;
   }
 
-  /** Estimated bytes held. */
+  /** Estimated bytes of memory held until the run is encoded. */
   get size(): number {
-    return this.#size;
+    return HELD_BYTES_OF_RUN + this.#events.length * HELD_BYTES_OF_ENTRY + this.#size;
   }
 
   callStarted(call: ObservedCall, input: readonly unknown[], _context: Context): undefined {
@@ -192,7 +198,13 @@ export class Recording implements RunListener {
   }
 
   contractViolated(call: ObservedCall, side: Side, issues: readonly ContractIssue[]): void {
-    if (!this.#closed) this.#violations.push({ call: call.index, side, issues });
+    if (this.#closed) return;
+    this.#violationCount += 1;
+    // Of a call that is not entered, its violation cannot be told either.
+    if (this.#calls[call.index] === undefined) return;
+    const entered = issues.slice(0, MAXIMUM_ISSUES);
+    this.#size += ENTRY_BYTES * (1 + entered.length);
+    this.#violations.push({ call: call.index, side, issues: entered });
   }
 
   runEnded(run: ObservedRun): void {
@@ -299,8 +311,8 @@ export class Recording implements RunListener {
       startedAt: run.startedAt,
       duration: (root?.duration ?? 0) / 1000,
       status: root?.outcome.status === "error" ? "error" : "ok",
-      violations: this.#violations.length,
-      versions: [...versions],
+      violations: this.#violationCount,
+      versions: Object.freeze([...versions]),
       exact: this.#reasons.length === 0,
       traceId: run.trace?.traceId,
     };
@@ -332,7 +344,9 @@ export class Recording implements RunListener {
       (stage) =>
         stage.definition === definition && sameVersion(stage.data, data) && sameVersion(stage.model, model),
     );
-    return known !== -1 ? known : this.#stages.push({ definition, data, model }) - 1;
+    if (known !== -1) return known;
+    this.#size += ENTRY_BYTES;
+    return this.#stages.push({ definition, data, model }) - 1;
   }
 
   #takeAll(values: readonly unknown[]): readonly Snapshot[] {
@@ -355,7 +369,9 @@ export class Recording implements RunListener {
 
   #takeOutcome(outcome: Outcome): OutcomeSnapshot {
     if (outcome.status === "ok") return { status: "ok", value: this.#take(outcome.value) };
-    return { status: "error", value: this.#take(outcome.error), stack: stackOf(outcome.error) };
+    const stack = stackOf(outcome.error);
+    this.#size += stack.length;
+    return { status: "error", value: this.#take(outcome.error), stack };
   }
 
   /** Notes why a replay could not give this value back to the program as it was. */

@@ -133,4 +133,14 @@ export interface Replacement {
 }
 
 /** Where something of the library's, or given to it, failed. */
-export type FailureSource = "listener" | "keep" | "codec" | "store" | "queue" | "version" | "seed" | "logger";
+export type FailureSource =
+  | "listener"
+  | "keep"
+  | "codec"
+  | "store"
+  | "queue"
+  | "exit"
+  | "waitUntil"
+  | "version"
+  | "seed"
+  | "logger";

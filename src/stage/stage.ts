@@ -239,8 +239,8 @@ function mustBeAsynchronous(definition: Definition, body: AnyFunction, side: Sid
 function asynchronousContract(definition: Definition, side: Side): HindcastError {
   return new HindcastError(
     "contract-asynchronous",
-    `The ${side} contract of stage "${definition.name}" is asynchronous (or its own code throws, which Zod tries ` +
-      "again asynchronously), but its function is not: make it an async function, or mend the schema.",
+    `The ${side} contract of stage "${definition.name}" is asynchronous, but its function is not: ` +
+      "make it an async function, or mend the schema.",
   );
 }
 

@@ -74,6 +74,10 @@ function spanListener(tracer: Tracer): RunListener {
 
 function identityOf(span: Span): { traceId: string; spanId: string } {
   const { traceId, spanId } = span.spanContext();
+  // Of a provider that is none of OpenTelemetry's own: it goes into the capsule, which must be readable.
+  if (typeof traceId !== "string" || typeof spanId !== "string") {
+    throw new TypeError("A span's context has no traceId and spanId.");
+  }
   return { traceId, spanId };
 }
 

@@ -83,7 +83,7 @@ describe("G4, G12: a capsule comes back as it was", () => {
       });
     }
     expect(count).toBe(sample.length);
-    expect(hc.stats().capsules.lost).toEqual({ queue: 0, codec: 0, store: 0 });
+    expect(hc.stats().capsules.lost).toEqual({ queue: 0, codec: 0, store: 0, exit: 0 });
   });
 
   test("of runs on whatever values", async () => {
