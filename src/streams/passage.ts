@@ -6,7 +6,7 @@ import { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
 import { openStream } from "./open-stream.js";
 import type { Pull } from "./pull.js";
 import { isSynchronous, streamKindOf } from "./stream-kind.js";
-import { sourceOf } from "./stream-source.js";
+import { abortsOfBodies, sourceOf } from "./stream-source.js";
 
 /** A value that is read in pieces. */
 export interface Passage {
@@ -50,7 +50,9 @@ const BODY = new RecordedStream("byte-stream");
 function passageOfResponse(response: Response): Passage | undefined {
   const { body, status } = response;
   // Outside of these no response can be made.
-  if (body === null || response.bodyUsed || status < 200 || status > 599) return undefined;
+  if (body === null || status < 200 || status > 599) return undefined;
+  // Of a body that an abort has taken away, the reading still fails, and is recorded as any other.
+  if (response.bodyUsed && abortsOfBodies.get(body)?.aborted !== true) return undefined;
   const kind = streamKindOf(body);
   if (kind === undefined) return undefined;
   return {

@@ -37,18 +37,25 @@ function iterableSource(iterable: AsyncIterable<unknown>): Pull {
 
 /**
  * By what the reading of a response's body is aborted. Up to Node 22 one that has arrived in whole hears of
- * no abort: who reads it waits for ever. While it is recorded it is read a little later, and that happens easily.
+ * no abort: who reads it waits for ever, and who begins to read it afterwards finds it empty. While it is
+ * recorded it is read a little later, and that happens easily.
  */
 export const abortsOfBodies: WeakMap<ReadableStream, AbortSignal> = new WeakMap();
 
 function webSource(stream: ReadableStream<unknown>): Pull {
   let reader: ReadableStreamDefaultReader<unknown> | undefined;
   return async (method, input) => {
-    reader ??= stream.getReader();
     const signal = abortsOfBodies.get(stream);
-    if (method === "next") return signal === undefined ? reader.read() : unlessAborted(reader.read(), signal);
-    await reader.cancel(input[0]);
-    return ENDED;
+    const abortedUnread = reader === undefined && signal?.aborted === true;
+    reader ??= stream.getReader();
+    if (method !== "next") {
+      await reader.cancel(input[0]);
+      return ENDED;
+    }
+    if (signal === undefined) return reader.read();
+    const result = await unlessAborted(reader.read(), signal);
+    if (abortedUnread && result.done) throw signal.reason;
+    return result;
   };
 }
 

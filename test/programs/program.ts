@@ -72,8 +72,7 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("synchronous" as const), name }) },
     {
-      // Under load a few in a thousand of these still take another way: they are in the long form alone.
-      weight: process.env["HINDCAST_LONG"] === "1" ? 3 : 0,
+      weight: 3,
       arbitrary: fc.record({
         do: fc.constant("fetch" as const),
         path: fc.constantFrom("whole", "whole", "chunks", "chunks", "broken", "failed", "dropped"),
