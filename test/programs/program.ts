@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { pbkdf2, randomBytes, randomInt, randomUUID } from "node:crypto";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
@@ -207,6 +208,32 @@ interface Execution {
   readonly live: boolean;
   readonly seen: string[];
   readonly signal: AbortSignal;
+}
+
+/** Requests that programs have sent since, by whether they were live. */
+export interface SentRequests extends Disposable {
+  readonly live: number;
+  readonly replayed: number;
+}
+
+/** A server cannot tell who sends: what has lost a race goes on, and sends live requests while its run is replayed. */
+export function countRequests(): SentRequests {
+  let [live, replayed] = [0, 0];
+  const count = (): void => {
+    const execution = executions.getStore();
+    if (execution?.live === true) live += 1;
+    else if (execution !== undefined) replayed += 1;
+  };
+  subscribe("undici:request:create", count);
+  return {
+    get live() {
+      return live;
+    },
+    get replayed() {
+      return replayed;
+    },
+    [Symbol.dispose]: () => void unsubscribe("undici:request:create", count),
+  };
 }
 
 /** Makes a program run on an instance. `perform` is an effect's real work. */
