@@ -160,6 +160,11 @@ function openStream({ kind, count, delay, fails }: Extract<Step, { do: "read" }>
   });
 }
 
+/** What `JSON.parse` says differs from one version of Node to another. */
+function withoutPosition(error: unknown): never {
+  throw error instanceof SyntaxError ? new SyntaxError("no JSON") : error;
+}
+
 /** A generator runs in the context of whoever reads it: this one in its execution's. */
 function within(execution: Execution, stream: AsyncGenerator<unknown>): AsyncGenerator<unknown> {
   for (const method of ["next", "return"] as const) {
@@ -321,7 +326,7 @@ export function prepare(
         ...(step.method === "POST" ? { body: `${Math.random()}` } : {}),
       });
       see(`${place} ${response.status} ${response.headers.get("x-number")}`);
-      if (step.read === "json") return await response.json();
+      if (step.read === "json") return await response.json().catch(withoutPosition);
       if (step.read === "text") return await response.text();
       if (step.read === "nothing" || response.body === null) return response.url;
       return await consume(response.body, step.read === "first" ? 1 : 100, place);
