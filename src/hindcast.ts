@@ -8,7 +8,7 @@ import { type ContractMode, createContract } from "./contract/contract.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
 import { Turns } from "./effects/turns.js";
-import { HindcastError } from "./errors.js";
+import { ContractViolation, HindcastError } from "./errors.js";
 import {
   MAXIMUM_SEED,
   capturesOf,
@@ -191,7 +191,10 @@ class Instance implements Hindcast, ReplayHost {
     mustBeSeedSource(options.seed, "hindcast({ seed })");
     this.#failures = new FailureReport(options.onError, options.logger);
     this.#queue = new CapsuleQueue(this.store, queueBytesOf(options), this.#report);
-    this.classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
+    // A program may see this library's own errors, in a replay above all.
+    this.classes = new Map(
+      [HindcastError, ContractViolation, ...(options.classes ?? [])].map((one) => [one.name, one]),
+    );
     this.captures = capturesOf(options);
     this.recordingOptions = {
       service,

@@ -4,7 +4,7 @@
  */
 import { isQuiet } from "../stage/quiet.js";
 import { activeCall, activeContext } from "../stage/scopes.js";
-import type { CaptureSource, Conductor, EffectCall } from "../stage/seam.js";
+import type { CaptureSource, Conductor, EffectCall, MadeUp } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 
 /** The call that reads, and what conducts its run. */
@@ -26,7 +26,7 @@ export function captured(source: CaptureSource): Captured | undefined {
 }
 
 /** The next effect of that name in the call. */
-export function nextEffect(call: StageCall, name: string, madeUp?: () => unknown): EffectCall {
+export function nextEffect(call: StageCall, name: string, madeUp?: MadeUp): EffectCall {
   return { call, name, ordinal: call.nextEffect(name), madeUp };
 }
 
@@ -36,19 +36,15 @@ export function read<T>(
   name: string,
   input: readonly unknown[],
   perform: () => T,
-  madeUp: (call: StageCall) => T,
+  madeUp: MadeUp<T>,
 ): T {
   const capture = captured(source);
   if (capture === undefined) return perform();
   const { call, conductor } = capture;
-  return conductor.effect(
-    nextEffect(call, name, () => madeUp(call)),
-    input,
-    perform,
-  ) as T;
+  return conductor.effect(nextEffect(call, name, madeUp), input, perform) as T;
 }
 
-/** Bytes from a call's own stream of chance: what a replay makes up where the record has none. */
-export function bytesOf(call: StageCall, length: number): Buffer {
-  return Buffer.from(Array.from({ length }, () => Math.floor(call.random() * 256)));
+/** Bytes that a replay makes up where the record has none. */
+export function bytesOf(random: () => number, length: number): Buffer {
+  return Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)));
 }

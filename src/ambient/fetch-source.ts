@@ -25,7 +25,11 @@ export function patchFetch(): Undo[] {
           return isSuspended() ? knowingAbort(exchange, input, init) : exchange;
         }
         const { call, conductor } = capture;
-        const effect = { ...nextEffect(call, "fetch"), doubt: doubtOf(init, call.definition.name) };
+        const effect = {
+          ...nextEffect(call, "fetch"),
+          asynchronous: true,
+          doubt: doubtOf(init, call.definition.name),
+        };
         // Whatever it does (its own clock, retries and sockets) is its own business.
         const perform = (): Promise<Response> =>
           knowingAbort(

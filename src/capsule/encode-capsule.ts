@@ -48,9 +48,10 @@ function bodyEstimate(capsule: Capsule): number {
 // To the wire: maps where there is one of a thing, arrays where there are many.
 
 function toWire(capsule: Capsule) {
-  const { service, trace, environment, limits, replayable } = capsule;
+  const { parent, service, trace, environment, limits, replayable } = capsule;
   return {
     id: capsule.id,
+    ...(parent && { parent: { ...parent, changes: [...parent.changes] } }),
     writer: capsule.writer,
     service: [service.name, service.version],
     pipeline: capsule.pipeline,

@@ -314,7 +314,14 @@ class Copier {
     if (platformName !== undefined) return this.#platform(value, platformName, prototype, depth);
     if (types.isBoxedPrimitive(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     if (isOpaque(value)) return this.#lose(new Marker("unsupported", className(prototype)));
+    if (value instanceof Marker) return this.#lose(this.#marker(value));
     return this.#instance(value, prototype, depth);
+  }
+
+  /** What a replay was given in place of something that is not recorded stays that; what was kept of it is within the limits already. */
+  #marker({ reason, detail, size, kept }: Marker): Marker {
+    const limits = { ...this.#limits, valueBytes: this.#limits.capsuleBytes };
+    return new Marker(reason, detail, size, new Copier(limits, undefined).run(kept).copy);
   }
 
   #regExp(value: RegExp): unknown {

@@ -3,7 +3,7 @@ import { HindcastError } from "../errors.js";
 import { wallClock } from "../originals.js";
 import type { Host } from "../stage/host.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
-import { type AnyFunction, isThenable } from "../stage/stage.js";
+import { type AnyFunction, isAsynchronous, isThenable } from "../stage/stage.js";
 import { mustBeFunction, nameOf, standIn } from "../stage/wrap.js";
 
 export interface EffectOptions {
@@ -24,20 +24,31 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
   }
   const name = nameOf(options.name, body, "effect");
   mustBeFunction(body, name, "effect");
+  const asynchronous = isAsynchronous(body);
   return standIn(body, (self, input) =>
-    callEffect(host, name, input, () => Reflect.apply(body as AnyFunction, self as never, input as never[])),
+    callEffect(host, name, asynchronous, input, () =>
+      Reflect.apply(body as AnyFunction, self as never, input as never[]),
+    ),
   );
 }
 
-function callEffect(host: Host, name: string, input: readonly unknown[], perform: () => unknown): unknown {
+function callEffect(
+  host: Host,
+  name: string,
+  asynchronous: boolean,
+  input: readonly unknown[],
+  perform: () => unknown,
+): unknown {
   const call = activeCallOf(host);
   const conductor = call?.run.conductor;
   if (call === undefined || conductor === undefined) return perform();
   if (call.run.closed) {
     if (!conductor.replaying) return perform();
+    // Nobody waits for it any more; an error that nobody handles would end the process.
+    if (asynchronous) return new Promise(() => undefined);
     throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
   }
-  const effect = { call, name, ordinal: call.nextEffect(name) };
+  const effect = { call, name, ordinal: call.nextEffect(name), asynchronous };
   // A thenable may begin its work when it is asked for its result: that, too, is inside the effect.
   return conductor.effect(effect, input, () =>
     suspend(() => {

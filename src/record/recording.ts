@@ -38,6 +38,8 @@ export interface RecordingOptions {
   /** Names of the classes whose instances a replay can give back. */
   readonly classes: ReadonlySet<string>;
   readonly ended: (recording: Recording) => void;
+  /** Told of each event as it is entered; only a replay listens. */
+  readonly entered?: (recording: Recording, kind: EventKind, index: number) => void;
 }
 
 /** Tells whether the program is running because something was handed to it; a replay always does. */
@@ -394,6 +396,7 @@ export class Recording implements RunListener {
   #enter(kind: EventKind, index: number): void {
     this.#size += ENTRY_BYTES;
     this.#events.push({ kind, index });
+    this.#options.entered?.(this, kind, index);
   }
 
   /** Microseconds since the run began. */

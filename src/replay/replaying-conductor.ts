@@ -21,9 +21,8 @@ import {
   setTimeoutOriginal,
 } from "../originals.js";
 import type { Recording } from "../record/recording.js";
+import { seededRandom } from "../seeded-random.js";
 import type { Outcome } from "../stage/definition.js";
-import { effectStream } from "../streams/effect-stream.js";
-import { passageOf } from "../streams/passage.js";
 import type {
   Conductor,
   EffectCall,
@@ -32,7 +31,10 @@ import type {
   RunListener,
   StreamItem,
 } from "../stage/seam.js";
+import { suspend } from "../stage/scopes.js";
 import { isThenable } from "../stage/stage.js";
+import { effectStream } from "../streams/effect-stream.js";
+import { passageOf } from "../streams/passage.js";
 import { NOT_RECORDED, type RecordedRun } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
@@ -77,10 +79,14 @@ export class ReplayingConductor implements Conductor, RunListener {
   readonly #readyEffects = new Map<number, () => void>();
   /** Ready, and without a place in the record that is still to come. */
   readonly #readyAnyTime: (() => void)[] = [];
+  /** Ready, and never settled in the record: the program ended without them, so they come when nothing else can. */
+  readonly #readyLast: (() => void)[] = [];
   /** Begun by the program, and never settled in the record. */
   #neverSettling = 0;
   /** The next event of the record that has not happened. */
   #cursor = 0;
+  /** Whether the root did not end in the record, which is then of a replay. */
+  readonly #neverEnded: boolean;
   #armed = false;
   #moved = false;
   /** Whether the record has been followed for a turn at least. */
@@ -88,6 +94,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
   readonly #startedAt = monotonicClock();
+  /** How long it waits, in milliseconds. */
+  #delay = 0;
 
   constructor(recorded: RecordedRun, recording: Recording, options: ConductorOptions) {
     this.#recorded = recorded;
@@ -106,6 +114,7 @@ export class ReplayingConductor implements Conductor, RunListener {
       if (event.kind === "call-end") this.#callEndPositions[event.index] = position;
       else if (event.kind === "effect-end") this.#effectEndPositions[event.index] = position;
     }
+    this.#neverEnded = calls[0]?.outcome.status === "pending";
     this.#optionalCalls = new Uint8Array(calls.length);
     for (const [index, call] of calls.entries()) {
       if (call.parent < 0) continue;
@@ -161,10 +170,8 @@ export class ReplayingConductor implements Conductor, RunListener {
     if (opens) return this.#settleItem(call, this.#item(index, 0), pass);
     const substitute = this.#options.stages.get(call.definition.name);
     // A recorded stage has settled because its turn had come; a consequence of a turn passes with it.
-    const atOnce =
-      substitute === "recorded" ||
-      (index !== NOT_RECORDED && typeof substitute !== "function" && !this.#recorded.callAt(index).delivered);
-    if (atOnce) pass(false);
+    if (substitute === "recorded" || (typeof substitute !== "function" && this.#passesAtOnce(index)))
+      pass(false);
     else this.#ready(this.#readyCalls, this.#callEndPositions, index, () => pass(true));
   }
 
@@ -247,6 +254,13 @@ export class ReplayingConductor implements Conductor, RunListener {
     return { status: "ok", value };
   }
 
+  /** One that had not settled when the recorded run ended does not settle at once either, however quick it is now. */
+  #passesAtOnce(index: number): boolean {
+    if (index === NOT_RECORDED) return false;
+    const { delivered, outcome } = this.#recorded.callAt(index);
+    return !delivered && outcome.status !== "pending";
+  }
+
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
     const { index, entry, substitute } = this.#begin(effect, input);
     if (substitute === "recorded") {
@@ -254,11 +268,12 @@ export class ReplayingConductor implements Conductor, RunListener {
         ? this.#refuse(effect, entry)
         : this.#recordedEffect(effect, index, entry);
     }
-    const run =
-      substitute === "live"
-        ? perform
-        : () => Reflect.apply(substitute, undefined, input as never[]) as unknown;
-    return this.#liveEffect(effect, index, entry, run);
+    return this.#liveEffect(
+      effect,
+      index,
+      entry,
+      substitute === "live" ? perform : () => standIn(substitute, input),
+    );
   }
 
   /** Finds an effect in the record, and enters it in the replay's own. */
@@ -305,7 +320,7 @@ export class ReplayingConductor implements Conductor, RunListener {
       if (effect.of !== undefined) this.#neverSettling += 1;
       else this.#substituted(substitute, input, (outcome) => ready(() => outcome));
     } else if (substitute === "live") begin((outcome) => ready(() => outcome));
-    else if (record === undefined) ready(() => ({ status: "ok", value: effect.madeUp?.() }));
+    else if (record === undefined) ready(() => ({ status: "ok", value: madeUp(effect) }));
     else if (record.status === "pending") this.#neverSettling += 1;
     else ready(() => this.#recorded.outcome(record));
     return () => {
@@ -319,13 +334,13 @@ export class ReplayingConductor implements Conductor, RunListener {
     input: readonly unknown[],
     arrive: (outcome: Outcome) => void,
   ): void {
-    const called = new Promise((resolve) => {
-      resolve(substitute(...(input as never[])));
-    });
-    called.then(
-      (value) => arrive({ status: "ok", value }),
-      (error: unknown) => arrive({ status: "error", error }),
-    );
+    // Begun in a microtask: what it throws at once must not come before the effect has begun.
+    Promise.resolve()
+      .then(() => standIn(substitute, input))
+      .then(
+        (value) => arrive({ status: "ok", value }),
+        (error: unknown) => arrive({ status: "error", error }),
+      );
   }
 
   #recordedCall(call: ObservedCall): unknown {
@@ -420,7 +435,8 @@ export class ReplayingConductor implements Conductor, RunListener {
           reject(outcome.error);
         });
       };
-      promise.then(
+      // Through a promise, which settles once whatever a stand-in's own `then` does.
+      Promise.resolve(promise).then(
         (value) => arrive({ status: "ok", value }),
         (error: unknown) => arrive({ status: "error", error }),
       );
@@ -430,7 +446,7 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** An effect that the capsule does not hold. */
   #refuse(effect: EffectCall, entry: number): unknown {
     if (effect.madeUp !== undefined) {
-      const value = effect.madeUp();
+      const value = madeUp(effect);
       this.#recording.effectEnded(entry, { status: "ok", value });
       return value;
     }
@@ -443,9 +459,19 @@ export class ReplayingConductor implements Conductor, RunListener {
           ? "the capsule holds no such effect there"
           : `it began ${effect.ordinal + 1} times, and ${made} are recorded`;
     const error = effectNotRecorded(effect.name, effect.call.definition.name, why);
-    this.#recording.effectEnded(entry, { status: "error", error });
-    if (!this.#recorded.isAsynchronous(effect.name)) throw error;
-    const rejected = Promise.reject(error);
+    if (effect.asynchronous !== true && !this.#recorded.isAsynchronous(effect.name)) {
+      this.#recording.effectEnded(entry, { status: "error", error });
+      throw error;
+    }
+    // In a turn of its own, as any other result: a replay of this replay will give it in one.
+    this.#recording.effectReturned(entry);
+    const rejected = new Promise((_, reject) => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, NOT_RECORDED, () => {
+        this.#recording.effectArrived(entry);
+        this.#recording.effectEnded(entry, { status: "error", error });
+        reject(error);
+      });
+    });
     // A program that lets go of it is diverging already, and must not be killed for it.
     rejected.catch(() => undefined);
     return rejected;
@@ -459,10 +485,12 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   // The order.
 
-  /** Keeps `hand` until the record comes to its place, or for any turn where that has passed or never was. */
+  /** Keeps `hand` until the record comes to its place, or for any turn where that has passed or the record has no such thing. */
   #ready(table: Map<number, () => void>, positions: Int32Array, index: number, hand: () => void): void {
-    // Of what is not recorded there is no position, and nothing is before the cursor but what has happened.
-    if ((positions[index] ?? -1) < this.#cursor) this.#readyAnyTime.push(hand);
+    const position = index === NOT_RECORDED ? undefined : positions[index];
+    if (position === -1) this.#readyLast.push(hand);
+    // Nothing is before the cursor but what has happened.
+    else if (position === undefined || position < this.#cursor) this.#readyAnyTime.push(hand);
     else table.set(index, hand);
     this.#poke();
   }
@@ -595,15 +623,24 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** Nothing moves. Something live may still come; if not, the order is given up, or the replay. */
   #wait(): void {
     clearTimeoutOriginal(this.#timer);
-    const otherwise = this.#anyReady() || this.#neverSettling > 0;
+    this.#delay = this.#delayNow();
+    this.#timer = setTimeoutOriginal(this.#expired, this.#delay);
+  }
+
+  /** What the record has next may have become something live since the wait began: that takes its time. */
+  readonly #expired = (): void => {
+    if (!this.#ended && !this.#armed && this.#delayNow() > this.#delay) this.#wait();
+    else this.#giveUp();
+  };
+
+  #delayNow(): number {
+    const hasRest = this.#neverSettling > 0 || this.#readyLast.length > 0 || this.#neverEnded;
+    const otherwise = this.#anyReady() || hasRest;
     const { patience, timeout } = this.#options;
     const event = this.#passOver();
     // What is not declared takes its time again: as long as it took then, and as much again.
     const then = event?.kind === "call-end" ? (2 * this.#recorded.callAt(event.index).duration) / 1000 : 0;
-    this.#timer = setTimeoutOriginal(
-      this.#giveUp,
-      otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout,
-    );
+    return otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout;
   }
 
   /** Whether what the record has next is the end of something that runs for real, and takes its time. */
@@ -628,7 +665,10 @@ export class ReplayingConductor implements Conductor, RunListener {
       this.#arm();
       return;
     }
-    this.#options.stuck();
+    const last = this.#readyLast.shift();
+    if (last === undefined) return this.#options.stuck();
+    this.#readyAnyTime.push(last);
+    this.#arm();
   };
 
   #match(call: ObservedCall): number {
@@ -658,6 +698,16 @@ function attempt(perform: () => unknown): Outcome {
   } catch (error) {
     return { status: "error", error };
   }
+}
+
+/** Made up from the run's seed, in a stream that nothing else draws from: what follows it is not shifted. */
+function madeUp({ call, name, ordinal, madeUp: make }: EffectCall): unknown {
+  return make?.(seededRandom(call.run.seed, `made up ${call.index} ${name}#${ordinal}`), call.run);
+}
+
+/** A function in place of an effect is inside the effect: what it reads is its own business. */
+function standIn(substitute: (...input: never[]) => unknown, input: readonly unknown[]): unknown {
+  return suspend(() => Reflect.apply(substitute, undefined, input as never[]));
 }
 
 function returnOrThrow(outcome: Outcome): unknown {

@@ -58,11 +58,13 @@ export interface EffectCall {
   readonly name: string;
   /** How many effects of that name the call has begun before. */
   readonly ordinal: number;
+  /** Whether it is known to return a promise. */
+  readonly asynchronous?: boolean;
   /**
    * What a replay gives where the record has no such effect; only for effects that reach nothing
    * outside (time, chance). Without one such an effect is refused.
    */
-  readonly madeUp?: (() => unknown) | undefined;
+  readonly madeUp?: MadeUp | undefined;
   /** The effect whose part in a replay is this one's as well; its own name where there is none. */
   readonly of?: string | undefined;
   /** Why a replay of it may not be exact, where that is known beforehand. */
@@ -77,6 +79,9 @@ export interface StreamItem {
   /** How it was asked for: a method of iterators, and its arguments. */
   readonly input: readonly unknown[];
 }
+
+/** Makes something up with `random`, which is not the stream that the program draws from. */
+export type MadeUp<T = unknown> = (random: () => number, run: ObservedRun) => T;
 
 /** Hears of everything in one run, in the order in which it happens. Must be quick; may throw without harm. */
 export interface RunListener {

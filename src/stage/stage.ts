@@ -227,7 +227,8 @@ function replaceFirst(input: readonly unknown[], first: unknown): readonly unkno
 
 const ASYNC_FUNCTION: unknown = Object.getPrototypeOf(async () => undefined);
 
-function isAsynchronous(body: unknown): boolean {
+/** Whether it is an `async` function: one that does not throw at once. */
+export function isAsynchronous(body: unknown): boolean {
   return Object.getPrototypeOf(body) === ASYNC_FUNCTION;
 }
 

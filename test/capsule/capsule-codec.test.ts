@@ -444,6 +444,22 @@ describe("a body whose checksum is right, but that no recording made, is checked
     });
   });
 
+  test("with a parent, and with one that is none", () => {
+    const parent = { id: "p", run: "r", changes: ["seed 1 -> 2"] };
+    const child = mustBeTyped({ ...bodyOf(loan), parent: { ...parent, later: 1 } });
+    expect(child).toMatchObject({ parent });
+    expect(bodyOf(loan)).not.toHaveProperty("parent");
+    const wrong = [
+      {},
+      [],
+      "p",
+      { ...parent, id: 1 },
+      { ...parent, run: undefined },
+      { ...parent, changes: [1] },
+    ];
+    for (const one of wrong) expect(mustBeTyped({ ...bodyOf(loan), parent: one })).toBe("capsule-shape");
+  });
+
   test("of a time that is none", () => {
     for (const startedAt of [Number.NaN, Infinity, 1e300, -1e300])
       mustBeTyped({ ...bodyOf(loan), startedAt });
