@@ -58,9 +58,26 @@ function passageOfResponse(response: Response): Passage | undefined {
   return {
     recorded: response,
     synchronous: false,
-    source: sourceOf(body, kind),
+    source: bodySource(response, body, sourceOf(body, kind)),
     // Of bytes, whatever it was made from: so it is with what comes by `fetch`, and none other can be told in a record.
     open: (pull) => likeResponse(response, openStream(BODY, pull) as ReadableStream),
+  };
+}
+
+/**
+ * Up to Node 22 an abort takes away a body that has arrived in whole and that nobody reads yet: what is left
+ * of it reads as if it were empty.
+ */
+function bodySource(response: Response, body: ReadableStream, read: Pull): Pull {
+  let begun = false;
+  return (method, input) => {
+    if (!begun && method === "next" && response.bodyUsed) {
+      const signal = abortsOfBodies.get(body);
+      const unusable = new TypeError("Body is unusable: Body has already been read");
+      return Promise.reject(signal?.aborted === true ? (signal.reason as Error) : unusable);
+    }
+    begun = true;
+    return read(method, input);
   };
 }
 

@@ -37,25 +37,18 @@ function iterableSource(iterable: AsyncIterable<unknown>): Pull {
 
 /**
  * By what the reading of a response's body is aborted. Up to Node 22 one that has arrived in whole hears of
- * no abort: who reads it waits for ever, and who begins to read it afterwards finds it empty. While it is
- * recorded it is read a little later, and that happens easily.
+ * no abort: who reads it waits for ever. While it is recorded it is read a little later, and that happens easily.
  */
 export const abortsOfBodies: WeakMap<ReadableStream, AbortSignal> = new WeakMap();
 
 function webSource(stream: ReadableStream<unknown>): Pull {
   let reader: ReadableStreamDefaultReader<unknown> | undefined;
   return async (method, input) => {
-    const signal = abortsOfBodies.get(stream);
-    const abortedUnread = reader === undefined && signal?.aborted === true;
     reader ??= stream.getReader();
-    if (method !== "next") {
-      await reader.cancel(input[0]);
-      return ENDED;
-    }
-    if (signal === undefined) return reader.read();
-    const result = await unlessAborted(reader.read(), signal);
-    if (abortedUnread && result.done) throw signal.reason;
-    return result;
+    const signal = abortsOfBodies.get(stream);
+    if (method === "next") return signal === undefined ? reader.read() : unlessAborted(reader.read(), signal);
+    await reader.cancel(input[0]);
+    return ENDED;
   };
 }
 
@@ -69,7 +62,10 @@ function unlessAborted<T>(reading: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
-/** By `data` events, which keep the boundaries of chunks; between two readings it is paused. */
+/**
+ * By `data` events, which keep the boundaries of chunks; between two readings it is paused. That it fails is
+ * heard from the beginning: an error of a stream that nobody listens to ends the process.
+ */
 function nodeSource(stream: Readable): Pull {
   type Waiting = { resolve: (result: IteratorResult<unknown>) => void; reject: (error: unknown) => void };
   const waiting: Waiting[] = [];
@@ -98,9 +94,10 @@ function nodeSource(stream: Readable): Pull {
       first?.resolve({ done: false, value });
     });
     stream.once("end", () => end());
-    stream.once("error", (error: unknown) => end(error));
     stream.once("close", () => end());
+    if (stream.readableEnded || stream.closed) end();
   };
+  stream.once("error", (error: unknown) => end(error));
   return (method, input) =>
     new Promise((resolve, reject) => {
       if (!listening) listen();
