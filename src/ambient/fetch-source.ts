@@ -2,7 +2,7 @@
  * `fetch`. Within a run each exchange is an effect: the response's head is its result, and what is read
  * of the body are effects of their own, chunk by chunk, as they come.
  */
-import { activeCall, suspend } from "../stage/scopes.js";
+import { activeCall, isSuspended, suspend } from "../stage/scopes.js";
 import { streamKindOf } from "../streams/stream-kind.js";
 import { abortsOfBodies } from "../streams/stream-source.js";
 import { captured, nextEffect } from "./captured.js";
@@ -18,8 +18,12 @@ export function patchFetch(): Undo[] {
     patch(globalThis, "fetch", (original) =>
       resemble(function fetch(input: Input, init?: Init): Promise<Response> {
         const capture = captured("fetch");
-        if (capture === undefined)
-          return outlivesReplay() ? new Promise(() => undefined) : original(input, init);
+        if (capture === undefined) {
+          if (outlivesReplay()) return new Promise(() => undefined);
+          const exchange = original(input, init);
+          // What a declared effect gives of it is read in the run.
+          return isSuspended() ? knowingAbort(exchange, input, init) : exchange;
+        }
         const { call, conductor } = capture;
         const effect = {
           ...nextEffect(call, "fetch"),
@@ -28,15 +32,23 @@ export function patchFetch(): Undo[] {
         };
         // Whatever it does (its own clock, retries and sockets) is its own business.
         const perform = (): Promise<Response> =>
-          suspend(() => original(input, init)).then((response) => {
-            const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
-            if (signal && response.body !== null) abortsOfBodies.set(response.body, signal);
-            return response;
-          });
+          knowingAbort(
+            suspend(() => original(input, init)),
+            input,
+            init,
+          );
         return conductor.effect(effect, requestOf(input, init), perform) as Promise<Response>;
       }, original),
     ),
   ];
+}
+
+/** Keeps by what the reading of the body is aborted. */
+async function knowingAbort(exchange: Promise<Response>, input: Input, init?: Init): Promise<Response> {
+  const response = await exchange;
+  const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+  if (signal && response.body !== null) abortsOfBodies.set(response.body, signal);
+  return response;
 }
 
 /** What goes on when its replay has ended reaches nothing outside, and is not answered: an error would have no reader. */

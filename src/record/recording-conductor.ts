@@ -8,7 +8,7 @@ import type { Outcome } from "../stage/definition.js";
 import type { Conductor, EffectCall } from "../stage/seam.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
-import { passageOf } from "../streams/passage.js";
+import { type Passage, passageOf } from "../streams/passage.js";
 import type { Recording } from "./recording.js";
 
 export function createRecordingConductor(recording: Recording, turns: Turns): Conductor {
@@ -38,8 +38,12 @@ export function createRecordingConductor(recording: Recording, turns: Turns): Co
   };
 
   /** Enters a result, and gives what the program gets of it: of a stream, one that is recorded as it is read. */
-  const result = (effect: EffectCall, index: number, value: unknown): unknown => {
-    const passage = passageOf(value);
+  const result = (
+    effect: EffectCall,
+    index: number,
+    value: unknown,
+    passage: Passage | undefined,
+  ): unknown => {
     recording.effectEnded(index, { status: "ok", value: passage === undefined ? value : passage.recorded });
     return passage === undefined ? value : effectStream(conductor, effect, passage);
   };
@@ -105,14 +109,16 @@ export function createRecordingConductor(recording: Recording, turns: Turns): Co
         recording.effectEnded(index, { status: "error", error });
         throw error;
       }
-      if (!isThenable(performed)) return result(effect, index, performed);
+      if (!isThenable(performed)) return result(effect, index, performed, passageOf(performed));
       recording.effectReturned(index);
       const promise = performed;
       return new Promise((resolve, reject) => {
         const arrive = (outcome: Outcome): void => {
           recording.effectArrived(index);
+          // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
+          const passage = outcome.status === "ok" ? passageOf(outcome.value) : undefined;
           turns.enqueue(() => {
-            if (outcome.status === "ok") return resolve(result(effect, index, outcome.value));
+            if (outcome.status === "ok") return resolve(result(effect, index, outcome.value, passage));
             recording.effectEnded(index, outcome);
             reject(outcome.error);
           });

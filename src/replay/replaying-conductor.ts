@@ -34,7 +34,7 @@ import type {
 import { suspend } from "../stage/scopes.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
-import { passageOf } from "../streams/passage.js";
+import { type Passage, passageOf } from "../streams/passage.js";
 import { NOT_RECORDED, type RecordedRun } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
@@ -371,8 +371,13 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   /** Enters a result, and gives what the program gets of it: of a stream, one whose readings are effects. */
-  #result(effect: EffectCall, index: number, entry: number, value: unknown): unknown {
-    const passage = passageOf(value);
+  #result(
+    effect: EffectCall,
+    index: number,
+    entry: number,
+    value: unknown,
+    passage: Passage | undefined = passageOf(value),
+  ): unknown {
     this.#recording.effectEnded(entry, {
       status: "ok",
       value: passage === undefined ? value : passage.recorded,
@@ -422,8 +427,12 @@ export class ReplayingConductor implements Conductor, RunListener {
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
         this.#recording.effectArrived(entry);
+        // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
+        const passage = outcome.status === "ok" ? passageOf(outcome.value) : undefined;
         this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
-          if (outcome.status === "ok") return resolve(this.#result(effect, index, entry, outcome.value));
+          if (outcome.status === "ok") {
+            return resolve(this.#result(effect, index, entry, outcome.value, passage));
+          }
           fail(outcome.error);
           reject(outcome.error);
         });

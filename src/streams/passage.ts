@@ -6,7 +6,7 @@ import { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
 import { openStream } from "./open-stream.js";
 import type { Pull } from "./pull.js";
 import { isSynchronous, streamKindOf } from "./stream-kind.js";
-import { sourceOf } from "./stream-source.js";
+import { abortsOfBodies, sourceOf } from "./stream-source.js";
 
 /** A value that is read in pieces. */
 export interface Passage {
@@ -50,15 +50,34 @@ const BODY = new RecordedStream("byte-stream");
 function passageOfResponse(response: Response): Passage | undefined {
   const { body, status } = response;
   // Outside of these no response can be made.
-  if (body === null || response.bodyUsed || status < 200 || status > 599) return undefined;
+  if (body === null || status < 200 || status > 599) return undefined;
+  // Of a body that an abort has taken away, the reading still fails, and is recorded as any other.
+  if (response.bodyUsed && abortsOfBodies.get(body)?.aborted !== true) return undefined;
   const kind = streamKindOf(body);
   if (kind === undefined) return undefined;
   return {
     recorded: response,
     synchronous: false,
-    source: sourceOf(body, kind),
+    source: bodySource(response, body, sourceOf(body, kind)),
     // Of bytes, whatever it was made from: so it is with what comes by `fetch`, and none other can be told in a record.
     open: (pull) => likeResponse(response, openStream(BODY, pull) as ReadableStream),
+  };
+}
+
+/**
+ * Up to Node 22 an abort takes away a body that has arrived in whole and that nobody reads yet: what is left
+ * of it reads as if it were empty.
+ */
+function bodySource(response: Response, body: ReadableStream, read: Pull): Pull {
+  let begun = false;
+  return (method, input) => {
+    if (!begun && method === "next" && response.bodyUsed) {
+      const signal = abortsOfBodies.get(body);
+      const unusable = new TypeError("Body is unusable: Body has already been read");
+      return Promise.reject(signal?.aborted === true ? (signal.reason as Error) : unusable);
+    }
+    begun = true;
+    return read(method, input);
   };
 }
 

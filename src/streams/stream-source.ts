@@ -62,7 +62,10 @@ function unlessAborted<T>(reading: Promise<T>, signal: AbortSignal): Promise<T> 
   });
 }
 
-/** By `data` events, which keep the boundaries of chunks; between two readings it is paused. */
+/**
+ * By `data` events, which keep the boundaries of chunks; between two readings it is paused. That it fails is
+ * heard from the beginning: an error of a stream that nobody listens to ends the process.
+ */
 function nodeSource(stream: Readable): Pull {
   type Waiting = { resolve: (result: IteratorResult<unknown>) => void; reject: (error: unknown) => void };
   const waiting: Waiting[] = [];
@@ -91,9 +94,10 @@ function nodeSource(stream: Readable): Pull {
       first?.resolve({ done: false, value });
     });
     stream.once("end", () => end());
-    stream.once("error", (error: unknown) => end(error));
     stream.once("close", () => end());
+    if (stream.readableEnded || stream.closed) end();
   };
+  stream.once("error", (error: unknown) => end(error));
   return (method, input) =>
     new Promise((resolve, reject) => {
       if (!listening) listen();

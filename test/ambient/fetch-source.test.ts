@@ -51,11 +51,13 @@ async function connections(body: () => Promise<unknown>): Promise<number> {
 /** Runs the program for real, and again from its capsule with the server gone. */
 async function recordAndReplay(
   answer: (request: IncomingMessage, response: ServerResponse) => unknown,
-  program: (url: string) => Promise<unknown>,
+  program: (url: string, declared: typeof fetch) => Promise<unknown>,
+  options: Parameters<typeof instance>[0] = {},
 ) {
   const { url, stop } = await serve(answer);
-  const hc = instance();
-  const entry = hc.pipeline({ name: "entry" }, program);
+  const hc = instance(options);
+  const declared = hc.effect({ name: "declared" }, (...input: Parameters<typeof fetch>) => fetch(...input));
+  const entry = hc.pipeline({ name: "entry" }, (address: string) => program(address, declared));
   const outcome = await entry(url);
   await stop();
   await hc.flush();
@@ -247,6 +249,69 @@ describe("G4, G5: what a program sees of an exchange", () => {
     );
     expect(outcome).toEqual([3, "AbortError: This operation was aborted", undefined, false, true]);
   });
+
+  test("an abort when the whole body has arrived: who begins to read it then does not find it empty", async () => {
+    const { outcome } = await recordAndReplay(
+      async (_request, response) => {
+        response.write("one");
+        await wait(5);
+        response.end("two");
+      },
+      async (url) => {
+        const seen: unknown[] = [];
+        for (const read of [
+          (response: Response) => response.text(),
+          (response: Response) => response.body!.getReader().read(),
+        ]) {
+          const controller = new AbortController();
+          const response = await fetch(url, { signal: controller.signal });
+          await wait(50);
+          controller.abort();
+          seen.push(await read(response).catch(said));
+        }
+        return seen;
+      },
+    );
+    const aborted = ["AbortError: This operation was aborted", undefined, false, true];
+    expect(outcome).toEqual([aborted, aborted]);
+  });
+
+  test.each([
+    ["fetch", true],
+    ["declared", true],
+    ["declared", false],
+  ])(
+    "an abort when the whole body has arrived, while the response of %s waits for its turn (fetch captured: %s)",
+    async (effect, isCaptured) => {
+      const { outcome, stored } = await recordAndReplay(
+        (_request, response) => {
+          response.write("one");
+          let rounds = 0;
+          const end = (): unknown => ((rounds += 1) < 4 ? setImmediate(end) : response.end("two"));
+          setImmediate(end);
+          // So that the program's timers are due before the head arrives: the response comes behind them all.
+          for (const until = performance.now() + 150; performance.now() < until; );
+        },
+        async (url, declared) => {
+          const controller = new AbortController();
+          const exchange = (effect === "fetch" ? fetch : declared)(url, { signal: controller.signal });
+          const waiting = Promise.all(Array.from({ length: 20 }, () => wait(100)));
+          void waiting.then(() => controller.abort());
+          const response = await exchange;
+          return [controller.signal.aborted, ...(await response.text().then((text) => [text], said))];
+        },
+        { capture: { fetch: isCaptured } },
+      );
+      // Where nobody knows the signal, it is as the platform has it.
+      const isTakenAway = !isCaptured && Number(process.versions.node.split(".")[0]) <= 22;
+      expect(outcome).toEqual(
+        isTakenAway
+          ? [true, "TypeError: Body is unusable: Body has already been read", undefined, true, false]
+          : [true, "AbortError: This operation was aborted", undefined, false, true],
+      );
+      expect(effectsOf(readCapsule(stored)).at(-1)?.name).toBe(`${effect}.stream`);
+    },
+  );
 
   test("which of two answers first, and which attempt succeeds", async () => {
     let attempts = 0;

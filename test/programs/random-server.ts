@@ -5,8 +5,6 @@ import { setTimeout as wait } from "node:timers/promises";
 
 export interface RandomServer extends AsyncDisposable {
   readonly url: string;
-  /** Requests that have come so far to addresses that begin with `/<client>/`. */
-  requests(client: string): number;
 }
 
 /**
@@ -42,7 +40,6 @@ export async function startRandomServer(): Promise<RandomServer> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests: (client) => requests.get(client) ?? 0,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -2,12 +2,23 @@ import fc from "fast-check";
 import { hindcast, memoryStore } from "hindcast";
 import { explain, readCapsule, replay } from "hindcast/replay";
 import { expect, test } from "vitest";
-import { prepare, programs, rawPrograms, type Step } from "../programs/program.js";
+import {
+  countRequests,
+  prepare,
+  programs,
+  rawPrograms,
+  type SentRequests,
+  type Step,
+} from "../programs/program.js";
 import { type RandomServer, startRandomServer } from "../programs/random-server.js";
 
 const COUNT = process.env["HINDCAST_LONG"] === "1" ? 4_000 : 400;
-const RAW_COUNT = process.env["HINDCAST_LONG"] === "1" ? 1_000 : 200;
+const RAW_COUNT = process.env["HINDCAST_LONG"] === "1" ? 2_000 : 400;
 const AT_ONCE = 50;
+/** Programs after which the long form says how far it is. */
+const PROGRESS = 500;
+/** Milliseconds after which a program is said to hang: one takes well below a second, also under load. */
+const PATIENCE = 60_000;
 
 interface Tally {
   exact: number;
@@ -16,8 +27,6 @@ interface Tally {
   loud: number;
   /** Runs that the recording itself called not exactly replayable. */
   inexact: number;
-  /** Replays in which a request was sent. */
-  touched: number;
 }
 
 /** Records a program against real timers, replays it without, and compares everything it saw. */
@@ -50,7 +59,6 @@ async function recordAndReplay(
   runnable.live = false;
   for await (const stored of hc.store.find({ pipeline: streams ? "streaming" : "program" })) {
     if (!stored.summary.exact) tally.inexact += 1;
-    const requests = server.requests(String(index));
     const result = streams ? await replay(stored, runnable.streaming) : await replay(stored, runnable.entry);
     const replayed = runnable.observations();
     const again = await settle(
@@ -58,7 +66,6 @@ async function recordAndReplay(
         ? consume(result.outcome.value as AsyncGenerator<unknown>, 100)
         : asPromise(result.outcome),
     );
-    if (server.requests(String(index)) !== requests) tally.touched += 1;
     const sameResult = JSON.stringify(again) === JSON.stringify(outcome);
     const sameOrder = JSON.stringify(replayed) === JSON.stringify(recorded);
     if (result.verdict === "identical" && sameResult && sameOrder) tally.exact += 1;
@@ -70,6 +77,27 @@ async function recordAndReplay(
     return `${JSON.stringify(program)}\n${JSON.stringify([reasons, again, outcome])}\n${explain(result)}\nrecorded ${recorded.join("\n")}\nreplayed ${replayed.join("\n")}`;
   }
   return "nothing was recorded";
+}
+
+function told(done: number, tally: Tally, sent: SentRequests): string {
+  return (
+    `random programs: ${done} recorded and replayed, ${tally.exact} exact, ` +
+    `${tally.resultOnly} result only, ${tally.wrong} wrong, ${tally.loud} loud; ${tally.inexact} false alarms; ` +
+    `${sent.live} requests sent while recording, ${sent.replayed} while replaying`
+  );
+}
+
+/** What came of a program; that it hangs, where nothing does. */
+async function unlessHung(program: Step, trial: Promise<string | undefined>): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const hung = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`hangs: ${JSON.stringify(program)}`), PATIENCE);
+  });
+  try {
+    return await Promise.race([trial, hung]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Reads as somebody outside does, who takes their time. */
@@ -96,22 +124,23 @@ async function settle(promise: Promise<unknown>): Promise<unknown> {
 }
 
 test(`G4: ${COUNT} random programs replay exactly, in result and in the order of everything they saw`, async () => {
-  const tally: Tally = { exact: 0, resultOnly: 0, wrong: 0, loud: 0, inexact: 0, touched: 0 };
+  const tally: Tally = { exact: 0, resultOnly: 0, wrong: 0, loud: 0, inexact: 0 };
   await using server = await startRandomServer();
+  using sent = countRequests();
   const sample = fc.sample(programs, COUNT);
   const failures: string[] = [];
   for (let start = 0; start < sample.length; start += AT_ONCE) {
     const batch = sample
       .slice(start, start + AT_ONCE)
-      .map((program, index) => recordAndReplay(program, start + index, server, tally));
+      .map((program, index) => unlessHung(program, recordAndReplay(program, start + index, server, tally)));
     for (const failure of await Promise.all(batch)) if (failure !== undefined) failures.push(failure);
+    const done = start + batch.length;
+    if (done % PROGRESS === 0 || done === COUNT) console.log(told(done, tally, sent));
   }
-  console.log(
-    `random programs: ${COUNT} recorded and replayed, ${tally.exact} exact, ` +
-      `${tally.resultOnly} result only, ${tally.wrong} wrong, ${tally.loud} loud; ${tally.inexact} false alarms`,
-  );
   expect(failures.slice(0, 2)).toEqual([]);
-  expect(tally).toEqual({ exact: COUNT, resultOnly: 0, wrong: 0, loud: 0, inexact: 0, touched: 0 });
+  expect(tally).toEqual({ exact: COUNT, resultOnly: 0, wrong: 0, loud: 0, inexact: 0 });
+  expect(sent.live).toBeGreaterThan(0);
+  expect(sent.replayed).toBe(0);
 }, 600_000);
 
 test("G7: programs that read something neither captured nor declared are noticed while recording", async () => {
@@ -143,5 +172,6 @@ test("G7: programs that read something neither captured nor declared are noticed
   console.log(`raw programs: ${RAW_COUNT} recorded, ${noticed} noticed`);
   expect(named).toBe(RAW_COUNT);
   // What is missed woke the program where nothing began or ended: its value shows only when a later turn ends a stage.
-  expect(noticed / RAW_COUNT).toBeGreaterThanOrEqual(0.75);
+  // That is about a fifth of these programs, and which they are is drawn.
+  expect(noticed / RAW_COUNT).toBeGreaterThanOrEqual(0.7);
 }, 600_000);

@@ -1,4 +1,5 @@
 /** Streams pass through as they are, and are recorded and replayed item by item. */
+import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
@@ -322,6 +323,83 @@ describe("a generator", () => {
       expect(result.outcome).toEqual({ status: "ok", value: outcome });
     },
   );
+});
+
+describe("G1, G4: a Node stream that is over before anybody reads it", () => {
+  const closed = async (stream: Readable): Promise<Readable> => {
+    stream.destroy();
+    await new Promise((resolve) => stream.once("close", resolve));
+    return stream;
+  };
+  const read = async (stream: AsyncIterable<unknown>): Promise<unknown> => {
+    try {
+      for await (const _item of stream) return "an item";
+      return "nothing";
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code;
+    }
+  };
+  const programs = {
+    "fails while it waits for its turn": async (
+      open: () => Promise<Readable>,
+      other: () => Promise<void>,
+    ) => {
+      const others = Array.from({ length: 20 }, other);
+      const outcome = await read(await open());
+      return [outcome, (await Promise.all(others)).length];
+    },
+    "fails when the program has it": async (open: () => Promise<Readable>) => {
+      const stream = await open();
+      await sleep(20);
+      return read(stream);
+    },
+    "fails, and is listened to": async (open: () => Promise<Readable>) => {
+      const stream = await open();
+      const failed = new Promise((resolve) => stream.once("error", (error) => resolve(String(error))));
+      await sleep(20);
+      stream.resume();
+      return failed;
+    },
+  };
+
+  test.each(Object.entries(programs))("%s", async (_name, program) => {
+    const uncaught: unknown[] = [];
+    const notice = (error: unknown): void => void uncaught.push(error);
+    process.on("uncaughtException", notice);
+    try {
+      const hc = instance();
+      const open = hc.effect({ name: "open" }, async () => createReadStream("/there/is/no/such/file"));
+      const other = hc.effect({ name: "other" }, async () => undefined);
+      const entry = hc.pipeline({ name: "entry" }, () => program(open, other));
+      const outcome = await entry();
+      expect(JSON.stringify(outcome)).toContain("ENOENT");
+      const [stored] = await storedBy(hc);
+      const result = await replay(stored!, entry);
+      expect(explain(result)).toMatch(/^verdict {3}identical/);
+      expect(result.outcome).toEqual({ status: "ok", value: outcome });
+      const live = await replay(stored!, entry, { effects: { open: "live" } });
+      expect(live.outcome).toEqual({ status: "ok", value: outcome });
+      expect(uncaught).toEqual([]);
+    } finally {
+      process.off("uncaughtException", notice);
+    }
+  });
+
+  test("is destroyed when the program has it", async () => {
+    const hc = instance();
+    const made: Readable[] = [];
+    const open = hc.effect({ name: "open" }, async () => {
+      const stream = Readable.from(["never read"]);
+      made.push(stream);
+      return stream;
+    });
+    const entry = hc.pipeline({ name: "entry" }, async () => {
+      const stream = await open();
+      await Promise.all(made.splice(0).map(closed));
+      return read(stream);
+    });
+    expect(await entry()).toBe("nothing");
+  });
 });
 
 test("a stage that passes the stream of another on: both are recorded, and each item goes by both", async () => {
