@@ -1,5 +1,5 @@
 /**
- * Captures what a program reads from its platform without declaring it. The patches are the
+ * Captures what a program reads from its platform without declaring it, and notices the rest. The patches are the
  * process's: made when the first instance asks for them, undone when the last has let go.
  */
 import { syncBuiltinESMExports } from "node:module";
@@ -10,16 +10,24 @@ import { patchCrypto } from "./crypto-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
 import { patchTimers } from "./timer-source.js";
+import { patchUndeclared } from "./undeclared-source.js";
 
 const PATCHES: Readonly<Record<CaptureSource, () => Undo[]>> = {
   random: () => [patchRandom()],
   clock: patchClock,
   crypto: patchCrypto,
   timers: () => [...patchTimers(), patchAbortSignal()],
+  undeclared: patchUndeclared,
 };
 
 /** Every source there is. */
-export const CAPTURE_SOURCES: readonly CaptureSource[] = ["random", "clock", "crypto", "timers"];
+export const CAPTURE_SOURCES: readonly CaptureSource[] = [
+  "random",
+  "clock",
+  "crypto",
+  "timers",
+  "undeclared",
+];
 
 const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();
 

@@ -3,7 +3,7 @@
  * replays it. Everything that is patched asks here first, and is itself where the answer is no.
  */
 import { isQuiet } from "../stage/quiet.js";
-import { activeCall } from "../stage/scopes.js";
+import { activeCall, isSuppressed } from "../stage/scopes.js";
 import type { CaptureSource, Conductor, EffectCall } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 
@@ -19,7 +19,8 @@ export function captured(source: CaptureSource): Captured | undefined {
   const call = activeCall();
   if (call === undefined) return undefined;
   const { conductor, closed, captures } = call.run;
-  return conductor === undefined || closed || !captures.has(source) ? undefined : { call, conductor };
+  if (conductor === undefined || closed || !captures.has(source) || isSuppressed()) return undefined;
+  return { call, conductor };
 }
 
 /** The next effect of that name in the call. */

@@ -5,9 +5,13 @@ import { fileURLToPath } from "node:url";
 /** This library's own files, built or not; in a bundle they cannot be told from the program's. */
 const OWN = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** The first frame outside of this library and of Node, such as `decide (/app/loan.js:12:5)`; undefined where there is none. */
-export function callSite(): string | undefined {
-  const frames = (new Error().stack ?? "").split("\n").slice(1);
-  const site = frames.find((frame) => !frame.includes(OWN) && !/\(?node:|<anonymous>/.test(frame));
+/**
+ * The first frame of `place` outside of this library and of Node, such as `decide (/app/loan.js:12:5)`, and rather
+ * one of the program than of a package it uses; undefined where there is none.
+ */
+export function callSite(place: Error = new Error()): string | undefined {
+  const frames = String(place.stack).split("\n").slice(1);
+  const outside = frames.filter((frame) => !frame.includes(OWN) && !/\(?node:|<anonymous>/.test(frame));
+  const site = outside.find((frame) => !frame.includes("/node_modules/")) ?? outside[0];
   return site?.trim().replace(/^at (async )?/, "");
 }

@@ -35,6 +35,8 @@ export function createRecordingConductor(recording: Recording, turns: Turns): Co
 
     replace: () => undefined,
 
+    undeclared: (call, source, place) => recording.askedUndeclared(call, source, place),
+
     settle(_call, pass) {
       // Within a turn it is a consequence of what that turn brought, and a replay will see the same.
       if (turns.open) pass(false);

@@ -43,8 +43,9 @@ export interface ObservedCall {
  * - `clock`: `Date`, `performance.now`, `process.hrtime`
  * - `crypto`: randomness of `node:crypto` and Web Crypto
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
+ * - `undeclared`: what is not captured, such as sockets, files and workers; it is noticed
  */
-export type CaptureSource = "random" | "clock" | "crypto" | "timers";
+export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "undeclared";
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
 export interface EffectCall {
@@ -89,6 +90,11 @@ export interface Conductor {
     begin: (arrive: (outcome: Outcome) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void;
+  /**
+   * What `call` asked without declaring it has answered; `source` is such as `a socket`, and `place` was
+   * made where it asked. Undefined where nobody wants to know.
+   */
+  readonly undeclared?: (call: ObservedCall, source: string, place: Error) => void;
 }
 
 export interface Replacement {

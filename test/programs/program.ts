@@ -3,10 +3,8 @@
  * is data, so that fast-check can shrink it and another process can run the same one.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { pbkdf2, randomBytes, randomInt, randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import type { Hindcast } from "hindcast";
 
@@ -17,7 +15,7 @@ export type Step =
   | { readonly do: "microtasks"; readonly count: number }
   | { readonly do: "sequence" | "all" | "race" | "any" | "settled"; readonly steps: readonly Step[] }
   | { readonly do: "stage" | "pipeline"; readonly name: string; readonly steps: readonly Step[] }
-  | { readonly do: "raw"; readonly source: "file" | "message" | "digest" | "thread" }
+  | { readonly do: "raw"; readonly source: string }
   | { readonly do: "synchronous"; readonly name: string };
 
 /**
@@ -65,41 +63,6 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
   );
 }
 
-/** Something that is neither captured nor declared. */
-async function readRaw(source: "file" | "message" | "digest" | "thread"): Promise<string> {
-  switch (source) {
-    case "file":
-      return (await readFile(fileURLToPath(import.meta.url), "utf8")).slice(0, 1);
-    case "digest":
-      return String((await globalThis.crypto.subtle.digest("SHA-256", new Uint8Array(1000))).byteLength);
-    case "thread":
-      return new Promise((done) => pbkdf2("p", "s", 100, 8, "sha256", () => done("derived")));
-    case "message":
-      return new Promise((done) => {
-        const { port1, port2 } = new MessageChannel();
-        port1.once("message", () => {
-          port1.close();
-          done("message");
-        });
-        port2.postMessage("message");
-      });
-  }
-}
-
-/** Programs that read something raw, at some place in them. */
-export const rawPrograms: fc.Arbitrary<Step> = fc
-  .tuple(
-    fc.constantFrom("file" as const, "message" as const, "digest" as const, "thread" as const),
-    stepsOf(2),
-    fc.constantFrom("sequence" as const, "all" as const, "settled" as const),
-    fc.constantFrom("none" as const, "stage" as const, "pipeline" as const),
-  )
-  .map(([source, step, combinator, inside]) => {
-    const raw: Step = { do: "raw", source };
-    const wrapped: Step = inside === "none" ? raw : { do: inside, name: "a", steps: [raw] };
-    return { do: combinator, steps: [wrapped, step] };
-  });
-
 const executions = new AsyncLocalStorage<Execution>();
 
 /** A program, ready to run. */
@@ -118,11 +81,15 @@ interface Execution {
   readonly seen: string[];
 }
 
-/** Makes a program run on an instance. `perform` is an effect's real work. */
+/**
+ * Makes a program run on an instance. `perform` is an effect's real work, `raw` what is neither captured nor
+ * declared.
+ */
 export function prepare(
   hc: Hindcast,
   program: Step,
   perform: (name: string, delay: number, fails: boolean) => Promise<string>,
+  raw: (source: string) => unknown = () => undefined,
 ): RunnableProgram {
   let last: Execution = { live: true, seen: [], serial: 0 };
   const see = (what: string): void => {
@@ -201,7 +168,7 @@ export function prepare(
       case "timer":
         return wait(Math.random() * step.delay, "waited");
       case "raw":
-        return readRaw(step.source);
+        return raw(step.source);
       case "immediate":
         return new Promise((done) => setImmediate(done, "immediate"));
       case "abort":
