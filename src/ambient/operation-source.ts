@@ -7,9 +7,8 @@ import dns from "node:dns";
 import fs from "node:fs";
 import zlib from "node:zlib";
 import { patch, resemble, type Undo } from "./patch.js";
-import { answered, suspect, type Suspect } from "./undeclared.js";
+import { answered, type Method, suspect, type Suspect } from "./undeclared.js";
 
-type Method = (this: unknown, ...input: unknown[]) => unknown;
 type Methods = Record<string, Method>;
 type Settled = (this: unknown, ...outcome: unknown[]) => unknown;
 
@@ -17,15 +16,17 @@ const FILE = "a file";
 const NAMES = "name resolution";
 const THREADS = "work on another thread";
 
-const READS =
-  /^(?:access|exists|fstat|lstat|opendir|read|readFile|readdir|readlink|readv|realpath|stat|statfs)$/;
+const READS = /^(?:access|exists|fstat|lstat|opendir|readFile|readdir|readlink|readv|realpath|stat|statfs)$/;
+const HANDLE_READS = /^(?:read|readFile|readv|stat)$/;
 const RESOLUTIONS = /^(?:lookup|resolve|reverse)/;
-const COMPUTATIONS = /^(?:pbkdf2|scrypt|hkdf|generateKey|generateKeyPair|generatePrime|checkPrime|randomFill)$/;
+const COMPUTATIONS =
+  /^(?:pbkdf2|scrypt|hkdf|generateKey|generateKeyPair|generatePrime|checkPrime|randomFill)$/;
 const COMPRESSIONS = /^(?:gzip|gunzip|unzip|(?:de|in)flate(?:Raw)?|(?:brotli|zstd)(?:Compress|Decompress))$/;
 
 export function patchOperations(): Undo[] {
   return [
     ...patchAll(fs, READS, FILE, takesCallback),
+    ...patchAll(fs, /^read$/, FILE, takesCallback, isOfStream),
     ...patchAll(fs.promises, READS, FILE, givesPromise),
     ...patchFileHandles(),
     ...[dns, dns.Resolver.prototype].flatMap((target) =>
@@ -35,7 +36,12 @@ export function patchOperations(): Undo[] {
       patchAll(target, RESOLUTIONS, NAMES, givesPromise),
     ),
     ...patchAll(crypto, COMPUTATIONS, THREADS, takesCallback),
-    ...patchAll(Object.getPrototypeOf(crypto.webcrypto.subtle) as object, /^(?!constructor)/, THREADS, givesPromise),
+    ...patchAll(
+      Object.getPrototypeOf(crypto.webcrypto.subtle) as object,
+      /^(?!constructor)/,
+      THREADS,
+      givesPromise,
+    ),
     ...patchAll(zlib, COMPRESSIONS, THREADS, takesCallback),
   ];
 }
@@ -57,7 +63,7 @@ function patchAll(
         resemble(
           make(original as Method, (substitute) => {
             const asking = suspect(source, substitute);
-            return asking !== undefined && isPlatform?.(String(asking.place.stack)) === true
+            return asking !== undefined && isPlatform?.(asking.place?.stack ?? "") === true
               ? undefined
               : asking;
           }),
@@ -68,7 +74,7 @@ function patchAll(
 }
 
 const takesCallback: MakeSubstitute = (original, asks) => {
-  const substitute: Method = function (this: unknown, ...input: unknown[]): unknown {
+  const substitute: Method = function (...input) {
     const callback = input.at(-1);
     const asking = typeof callback === "function" ? asks(substitute) : undefined;
     if (asking !== undefined) {
@@ -83,7 +89,7 @@ const takesCallback: MakeSubstitute = (original, asks) => {
 };
 
 const givesPromise: MakeSubstitute = (original, asks) => {
-  const substitute: Method = function (this: unknown, ...input: unknown[]): unknown {
+  const substitute: Method = function (...input) {
     const result = Reflect.apply(original, this, input);
     const asking = result instanceof Promise ? asks(substitute) : undefined;
     if (asking === undefined) return result;
@@ -97,14 +103,18 @@ const givesPromise: MakeSubstitute = (original, asks) => {
 function patchFileHandles(): Undo[] {
   let handles: readonly Undo[] | undefined;
   const undo = patch(fs.promises, "open", (original) =>
-    resemble(((...input: Parameters<typeof original>) => {
-      const opening = original(...input);
-      if (handles !== undefined) return opening;
-      return opening.then((handle) => {
-        handles ??= patchAll(Object.getPrototypeOf(handle) as object, READS, FILE, givesPromise);
-        return handle;
-      });
-    }) as typeof original, original),
+    resemble(
+      ((...input: Parameters<typeof original>) => {
+        const opening = original(...input);
+        if (handles !== undefined) return opening;
+        return opening.then((handle) => {
+          const methods = Object.getPrototypeOf(handle) as object;
+          handles ??= patchAll(methods, HANDLE_READS, FILE, givesPromise);
+          return handle;
+        });
+      }) as typeof original,
+      original,
+    ),
   );
   return [
     undo,
@@ -115,7 +125,16 @@ function patchFileHandles(): Undo[] {
   ];
 }
 
+/** A stream of a file is seen where the program listens to it. */
+function isOfStream(stack: string): boolean {
+  return callerIn(stack).includes("node:internal/fs/streams");
+}
+
 /** A socket looks up where it is to go, be it only to write there. */
 function isOfSocket(stack: string): boolean {
-  return /node:(?:net|dgram|internal\/dgram)\b/.test(stack.split("\n")[1] ?? "");
+  return /node:(?:net|dgram|internal\/dgram)\b/.test(callerIn(stack));
+}
+
+function callerIn(stack: string): string {
+  return stack.split("\n")[1] ?? "";
 }

@@ -9,9 +9,10 @@
  * 3. Inside an effect, in the library's own work, and where tracing is suppressed nobody is a suspect.
  * 4. A suspect keeps no run alive, however long the thing that was asked lives without an answer.
  */
-import type { Conductor } from "../stage/seam.js";
+import type { Conductor, Place } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 import { captured } from "./captured.js";
+import { resemble } from "./patch.js";
 
 /** A call that has asked something, and waits for its answer. */
 export interface Suspect {
@@ -19,11 +20,11 @@ export interface Suspect {
   /** Such as `a socket`. */
   readonly source: string;
   /** Made where it asked; its stack is only written out when somebody wants to read it. */
-  readonly place: Error;
+  readonly place: Place | undefined;
 }
 
-/** The function that asks in place of the platform's own: what is above it in the stack is the program. */
-type Substitute = (...input: never[]) => unknown;
+/** A method of the platform's. */
+export type Method = (this: object, ...input: unknown[]) => unknown;
 
 interface Waiting extends Suspect {
   /** What happens to the thing when it answers. */
@@ -33,17 +34,39 @@ interface Waiting extends Suspect {
 /** How far up the program may be, above a client library. */
 const FRAMES = 32;
 
+/** Calls that have had an answer: once is enough. */
+const told = new WeakSet<StageCall>();
+
+/** What is asked so often without an answer is only told, and places need not be kept: each takes microseconds. */
+const SILENT = 8;
+
+/** Those who have asked a thing since it last answered, as far as their runs are open. */
+interface Asked {
+  readonly waiting: readonly Waiting[];
+  /** How many there were. */
+  readonly count: number;
+}
+
+const NOT_ASKED: Asked = { waiting: [], count: 0 };
+
 /** By the thing that was asked. */
-const suspects = new WeakMap<object, readonly Waiting[]>();
+const suspects = new WeakMap<object, Asked>();
+/** Whether the platform is doing what a run asked: what it asks for that purpose is part of it. */
+let asking = false;
 
 /** The recorded call that the current code is part of, where what it asks is to be noticed. */
 function noticing(): StageCall | undefined {
+  if (asking) return undefined;
   const capture = captured("undeclared");
-  return capture?.conductor.undeclared === undefined ? undefined : capture.call;
+  if (capture?.conductor.undeclared === undefined || told.has(capture.call)) return undefined;
+  return capture.call;
 }
 
-/** The current call as one that asks `source` once; undefined where there is nothing to notice. */
-export function suspect(source: string, substitute: Substitute): Suspect | undefined {
+/**
+ * The current call as one that asks `source` once, in the function `substitute`; undefined where there is nothing
+ * to notice.
+ */
+export function suspect(source: string, substitute: Method): Suspect | undefined {
   const call = noticing();
   return call && { call: new WeakRef(call), source, place: placeAbove(substitute) };
 }
@@ -52,46 +75,82 @@ export function suspect(source: string, substitute: Substitute): Suspect | undef
 export function answered({ call, source, place }: Suspect): void {
   const asker = call.deref();
   if (asker === undefined || asker.run.closed) return;
+  told.add(asker);
   const conductor: Conductor | undefined = asker.run.conductor;
   conductor?.undeclared?.(asker, source, place);
 }
 
-/**
- * The current call asks `thing`, which answers by `event`. `isPlatform` is given the stack, and says whether
- * it is the platform that asks, for reasons of its own.
- */
-export function ask(
+/** The platform's own method, which asks `source`: `eventOf` says by which event it answers, if it is asked at all. */
+export interface Asking {
+  readonly source: string;
+  /** Given the thing and the arguments. */
+  eventOf(thing: object, input: readonly unknown[]): string | undefined;
+  /** Given the stack: whether it is the platform that asks, for reasons of its own. */
+  readonly isPlatform?: (stack: string) => boolean;
+}
+
+/** Stands for a method that asks. */
+export function asks(original: Method, { source, eventOf, isPlatform }: Asking): Method {
+  const substitute: Method = function (...input) {
+    const event = eventOf(this, input);
+    const call = event === undefined ? undefined : noticing();
+    if (event === undefined || call === undefined) return Reflect.apply(original, this, input);
+    ask(call, this, event, source, substitute, isPlatform);
+    asking = true;
+    try {
+      return Reflect.apply(original, this, input);
+    } finally {
+      asking = false;
+    }
+  };
+  return resemble(substitute, original);
+}
+
+/** Stands for a method that the platform calls when something has come from outside. */
+export function answers(
+  original: Method,
+  eventOf: (input: readonly unknown[]) => string | undefined,
+): Method {
+  return resemble<Method>(function (...input) {
+    const event = eventOf(input);
+    if (event !== undefined) answer(this, event);
+    return Reflect.apply(original, this, input);
+  }, original);
+}
+
+function ask(
+  call: StageCall,
   thing: object,
   event: string,
   source: string,
-  substitute: Substitute,
+  substitute: Method,
   isPlatform?: (stack: string) => boolean,
 ): void {
-  const call = noticing();
-  if (call === undefined) return;
-  const known = suspects.get(thing) ?? [];
-  if (known.some((one) => one.event === event && one.call.deref() === call)) return;
-  const place = placeAbove(substitute);
-  if (isPlatform?.(String(place.stack)) === true) return;
-  const open = known.filter((one) => one.call.deref()?.run.closed === false);
-  suspects.set(thing, [...open, { call: new WeakRef(call), event, source, place }]);
+  const { waiting, count } = suspects.get(thing) ?? NOT_ASKED;
+  if (waiting.some((one) => one.event === event && one.call.deref() === call)) return;
+  const place = count < SILENT || isPlatform !== undefined ? placeAbove(substitute) : undefined;
+  if (place !== undefined && isPlatform?.(place.stack) === true) return;
+  const open = waiting.filter((one) => one.call.deref()?.run.closed === false);
+  open.push({ call: new WeakRef(call), event, source, place });
+  suspects.set(thing, { waiting: open, count: count + 1 });
 }
 
-/** `event` has happened to `thing`, because of something outside. */
-export function answer(thing: object, event: string): void {
-  const known = suspects.get(thing);
-  if (known === undefined) return;
-  const others = known.filter((one) => one.event !== event);
-  if (others.length > 0) suspects.set(thing, others);
+/** `event` has happened to `thing`. */
+function answer(thing: object, event: string): void {
+  const asked = suspects.get(thing);
+  if (asked === undefined) return;
+  const others = asked.waiting.filter((one) => one.event !== event);
+  if (others.length > 0) suspects.set(thing, { waiting: others, count: others.length });
   else suspects.delete(thing);
-  for (const one of known) if (one.event === event) answered(one);
+  for (const one of asked.waiting) if (one.event === event) answered(one);
 }
 
-function placeAbove(substitute: Substitute): Error {
+/** The program is what is above `substitute` in the stack. */
+function placeAbove(substitute: Method): Place {
   const { stackTraceLimit } = Error;
   // By `Reflect`, as it may be locked.
   Reflect.set(Error, "stackTraceLimit", FRAMES);
-  const place = new Error("asked here");
+  const place = { stack: "" };
   Error.captureStackTrace(place, substitute);
   Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
   return place;

@@ -9,7 +9,7 @@ const OWN = dirname(dirname(fileURLToPath(import.meta.url)));
  * The first frame of `place` outside of this library and of Node, such as `decide (/app/loan.js:12:5)`, and rather
  * one of the program than of a package it uses; undefined where there is none.
  */
-export function callSite(place: Error = new Error()): string | undefined {
+export function callSite(place: { readonly stack?: string } = new Error()): string | undefined {
   const frames = String(place.stack).split("\n").slice(1);
   const outside = frames.filter((frame) => !frame.includes(OWN) && !/\(?node:|<anonymous>/.test(frame));
   const site = outside.find((frame) => !frame.includes("/node_modules/")) ?? outside[0];

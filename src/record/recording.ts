@@ -28,7 +28,7 @@ import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
 import type { Definition, Outcome } from "../stage/definition.js";
 import { quietly } from "../stage/quiet.js";
-import type { EffectCall, ObservedCall, ObservedRun, RunListener } from "../stage/seam.js";
+import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
 export interface RecordingOptions {
@@ -196,11 +196,14 @@ export class Recording implements RunListener {
   }
 
   /** What a call asked without declaring it has answered. */
-  askedUndeclared(call: ObservedCall, source: string, place: Error): void {
+  askedUndeclared(call: ObservedCall, source: string, place: Place | undefined): void {
     if (this.#closed || this.#isUncontrolled(call)) return;
     const { name } = call.definition;
-    const site = quietly(() => callSite(place));
-    this.#addUncontrolled(name, `Stage "${name}" asked ${source}${at(site)}, which is neither captured nor declared`);
+    const site = place && quietly(() => callSite(place));
+    this.#addUncontrolled(
+      name,
+      `Stage "${name}" asked ${source}${at(site)}, which is neither captured nor declared`,
+    );
   }
 
   /** Enters an effect that begins, and returns its number; -1 once the run has ended. */

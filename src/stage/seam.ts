@@ -70,6 +70,11 @@ export interface RunListener {
   runEnded(run: ObservedRun, outcome: Outcome): void;
 }
 
+/** A place in the code; its stack is only written out when somebody reads it. */
+export interface Place {
+  readonly stack: string;
+}
+
 /** Decides when, and with what, a run goes on: it holds the total order. */
 export interface Conductor {
   /** True in a replay, where nothing may reach the outside world (G5). */
@@ -94,7 +99,7 @@ export interface Conductor {
    * What `call` asked without declaring it has answered; `source` is such as `a socket`, and `place` was
    * made where it asked. Undefined where nobody wants to know.
    */
-  readonly undeclared?: (call: ObservedCall, source: string, place: Error) => void;
+  readonly undeclared?: (call: ObservedCall, source: string, place: Place | undefined) => void;
 }
 
 export interface Replacement {

@@ -36,7 +36,10 @@ const logs: Readonly<Record<string, () => Promise<() => void>>> = {
     return () => logger.info({ by: "program" }, "decided");
   },
   async "pino transport"() {
-    const transport = pino.transport({ target: "pino/file", options: { destination: join(directory, "log") } });
+    const transport = pino.transport({
+      target: "pino/file",
+      options: { destination: join(directory, "log") },
+    });
     await once(transport, "ready");
     closing.push(() => transport.end());
     const logger = pino(transport);
@@ -91,8 +94,11 @@ const logs: Readonly<Record<string, () => Promise<() => void>>> = {
 };
 
 const log = await logs[kind]?.();
-if (log === undefined) throw new Error(`usage: logging-process KIND [COUNT], KIND one of ${Object.keys(logs)}`);
+if (log === undefined)
+  throw new Error(`usage: logging-process KIND [COUNT], KIND one of ${Object.keys(logs)}`);
 
+// A program may wait for nothing but the timer of a signal, which keeps no process alive.
+const alive = setInterval(() => undefined, 1_000);
 const hc = hindcast({ service: "logging", store: memoryStore(), logger: { warn: () => undefined } });
 const clean = fc.tuple(programs, fc.array(fc.nat(), { minLength: 3, maxLength: 3 }));
 const line: Step = { do: "raw", source: "log" };
@@ -123,5 +129,6 @@ for await (const stored of hc.store.find({ pipeline: "program" })) {
 console.error(`\nlogging to ${kind}: ${hc.stats().runs.ended} runs, ${hc.stats().runs.inexact} false alarms`);
 for (const reason of reasons.slice(0, 3)) console.error(reason);
 await hc.close();
+clearInterval(alive);
 for (const close of closing) await close();
 rmSync(directory, { recursive: true });
