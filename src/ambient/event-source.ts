@@ -17,10 +17,10 @@ export function patchEvents(): Undo[] {
     const methods = (owner as { readonly prototype: Record<string, Method> }).prototype;
     const eventOf = (event: unknown): string | undefined => events.find((one) => one === event);
     const undo = [
-      patch(methods, "emit", (original) => answers(original as Method, ([event]) => eventOf(event))),
+      patch(methods, "emit", (original) => answers(original, ([event]) => eventOf(event))),
       ...["on", "addListener"].map((name) =>
         patch(methods, name, (original) =>
-          asks(original as Method, { source, eventOf: (_emitter, [event]) => eventOf(event) }),
+          asks(original, { source, eventOf: (_emitter, [event]) => eventOf(event) }),
         ),
       ),
     ];
@@ -28,7 +28,7 @@ export function patchEvents(): Undo[] {
     if (methods[method] === undefined) return undo;
     return [
       ...undo,
-      patch(methods, method, (original) => asks(original as Method, { source, eventOf: () => events[0] })),
+      patch(methods, method, (original) => asks(original, { source, eventOf: () => events[0] })),
     ];
   });
 }

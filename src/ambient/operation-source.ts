@@ -61,13 +61,13 @@ function patchAll(
     .map((name) =>
       patch(methods, name, (original) =>
         resemble(
-          make(original as Method, (substitute) => {
+          make(original, (substitute) => {
             const asking = suspect(source, substitute);
             return asking !== undefined && isPlatform?.(asking.place?.stack ?? "") === true
               ? undefined
               : asking;
           }),
-          original as Method,
+          original,
         ),
       ),
     );
@@ -103,18 +103,15 @@ const givesPromise: MakeSubstitute = (original, asks) => {
 function patchFileHandles(): Undo[] {
   let handles: readonly Undo[] | undefined;
   const undo = patch(fs.promises, "open", (original) =>
-    resemble(
-      ((...input: Parameters<typeof original>) => {
-        const opening = original(...input);
-        if (handles !== undefined) return opening;
-        return opening.then((handle) => {
-          const methods = Object.getPrototypeOf(handle) as object;
-          handles ??= patchAll(methods, HANDLE_READS, FILE, givesPromise);
-          return handle;
-        });
-      }) as typeof original,
-      original,
-    ),
+    resemble((...input: Parameters<typeof original>) => {
+      const opening = original(...input);
+      if (handles !== undefined) return opening;
+      return opening.then((handle) => {
+        const methods = Object.getPrototypeOf(handle) as object;
+        handles ??= patchAll(methods, HANDLE_READS, FILE, givesPromise);
+        return handle;
+      });
+    }, original),
   );
   return [
     undo,

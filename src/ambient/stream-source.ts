@@ -18,11 +18,11 @@ export function patchStreams(): Undo[] {
     const methods = (owner as { readonly prototype: Record<string, Method> }).prototype;
     return [
       ...asking.map((name) =>
-        patch(methods, name, (original) => asks(original as Method, { source, eventOf: answerToSpeaking })),
+        patch(methods, name, (original) => asks(original, { source, eventOf: answerToSpeaking })),
       ),
       ...["on", "addListener"].map((name) =>
         patch(methods, name, (original) =>
-          asks(original as Method, {
+          asks(original, {
             source,
             eventOf: (_stream, [event]) => (event === DATA || event === "readable" ? DATA : undefined),
           }),
@@ -30,7 +30,7 @@ export function patchStreams(): Undo[] {
       ),
       // Not the event: it comes when somebody reads, which may be at any time after the chunk has come.
       patch(methods, "push", (original) =>
-        answers(original as Method, ([chunk]) => (chunk === null ? undefined : DATA)),
+        answers(original, ([chunk]) => (chunk === null ? undefined : DATA)),
       ),
     ];
   });

@@ -84,7 +84,7 @@ export function answered({ call, source, place }: Suspect): void {
 export interface Asking {
   readonly source: string;
   /** Given the thing and the arguments. */
-  eventOf(thing: object, input: readonly unknown[]): string | undefined;
+  readonly eventOf: (thing: object, input: readonly unknown[]) => string | undefined;
   /** Given the stack: whether it is the platform that asks, for reasons of its own. */
   readonly isPlatform?: (stack: string) => boolean;
 }

@@ -202,7 +202,7 @@ export class Recording implements RunListener {
     const site = place && quietly(() => callSite(place));
     this.#addUncontrolled(
       name,
-      `Stage "${name}" asked ${source}${at(site)}, which is neither captured nor declared`,
+      `Stage "${name}" used ${source}${at(site)}, which is neither captured nor declared`,
     );
   }
 

@@ -95,7 +95,7 @@ const logs: Readonly<Record<string, () => Promise<() => void>>> = {
 
 const log = await logs[kind]?.();
 if (log === undefined)
-  throw new Error(`usage: logging-process KIND [COUNT], KIND one of ${Object.keys(logs)}`);
+  throw new Error(`usage: logging-process KIND [COUNT], KIND one of ${Object.keys(logs).join()}`);
 
 // A program may wait for nothing but the timer of a signal, which keeps no process alive.
 const alive = setInterval(() => undefined, 1_000);

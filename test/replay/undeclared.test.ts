@@ -35,7 +35,7 @@ async function record(program: Step, replayed: boolean): Promise<Recorded> {
       if (fails) throw new RangeError(name);
       return name;
     },
-    sources.read,
+    (source) => sources.read(source),
   );
   // A program may fail; what it fails with is its outcome.
   const outcome = await runnable.entry(1).then(
