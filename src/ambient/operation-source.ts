@@ -61,12 +61,7 @@ function patchAll(
     .map((name) =>
       patch(methods, name, (original) =>
         resemble(
-          make(original, (substitute) => {
-            const asking = suspect(source, substitute);
-            return asking !== undefined && isPlatform?.(asking.place?.stack ?? "") === true
-              ? undefined
-              : asking;
-          }),
+          make(original, (substitute) => suspect(source, substitute, isPlatform)),
           original,
         ),
       ),

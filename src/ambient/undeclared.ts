@@ -19,8 +19,6 @@ export interface Suspect {
   readonly call: WeakRef<StageCall>;
   /** Such as `a socket`. */
   readonly source: string;
-  /** Made where it asked; its stack is only written out when somebody wants to read it. */
-  readonly place: Place | undefined;
 }
 
 /** A method of the platform's. */
@@ -34,6 +32,9 @@ interface Waiting extends Suspect {
 /** How far up the program may be, above a client library. */
 const FRAMES = 32;
 
+/** Places of one call that are kept. */
+const MAXIMUM_PLACES = 64;
+
 /** Calls that have had an answer: once is enough. */
 const told = new WeakSet<StageCall>();
 
@@ -46,6 +47,9 @@ interface Asked {
   /** How many there were. */
   readonly count: number;
 }
+
+/** Where each call asked. Not in what the thing that was asked holds: functions in a stack hold the run. */
+const places = new WeakMap<StageCall, Map<Suspect, Place>>();
 
 const NOT_ASKED: Asked = { waiting: [], count: 0 };
 
@@ -66,18 +70,34 @@ function noticing(): StageCall | undefined {
  * The current call as one that asks `source` once, in the function `substitute`; undefined where there is nothing
  * to notice.
  */
-export function suspect(source: string, substitute: Method): Suspect | undefined {
+export function suspect(
+  source: string,
+  substitute: Method,
+  isPlatform?: (stack: string) => boolean,
+): Suspect | undefined {
   const call = noticing();
-  return call && { call: new WeakRef(call), source, place: placeAbove(substitute) };
+  if (call === undefined) return undefined;
+  const place = placeAbove(call, substitute);
+  if (place !== undefined && isPlatform?.(place.stack) === true) return undefined;
+  const one = { call: new WeakRef(call), source };
+  keepPlace(call, one, place);
+  return one;
 }
 
 /** What it asked has answered. */
-export function answered({ call, source, place }: Suspect): void {
-  const asker = call.deref();
+export function answered(one: Suspect): void {
+  const asker = one.call.deref();
   if (asker === undefined || asker.run.closed) return;
   told.add(asker);
   const conductor: Conductor | undefined = asker.run.conductor;
-  conductor?.undeclared?.(asker, source, place);
+  conductor?.undeclared?.(asker, one.source, places.get(asker)?.get(one));
+}
+
+function keepPlace(call: StageCall, one: Suspect, place: Place | undefined): void {
+  if (place === undefined) return;
+  const known = places.get(call);
+  if (known === undefined) places.set(call, new Map([[one, place]]));
+  else known.set(one, place);
 }
 
 /** The platform's own method, which asks `source`: `eventOf` says by which event it answers, if it is asked at all. */
@@ -128,10 +148,12 @@ function ask(
 ): void {
   const { waiting, count } = suspects.get(thing) ?? NOT_ASKED;
   if (waiting.some((one) => one.event === event && one.call.deref() === call)) return;
-  const place = count < SILENT || isPlatform !== undefined ? placeAbove(substitute) : undefined;
+  const place = count < SILENT || isPlatform !== undefined ? placeAbove(call, substitute) : undefined;
   if (place !== undefined && isPlatform?.(place.stack) === true) return;
   const open = waiting.filter((one) => one.call.deref()?.run.closed === false);
-  open.push({ call: new WeakRef(call), event, source, place });
+  const one: Waiting = { call: new WeakRef(call), event, source };
+  keepPlace(call, one, place);
+  open.push(one);
   suspects.set(thing, { waiting: open, count: count + 1 });
 }
 
@@ -145,8 +167,9 @@ function answer(thing: object, event: string): void {
   for (const one of asked.waiting) if (one.event === event) answered(one);
 }
 
-/** The program is what is above `substitute` in the stack. */
-function placeAbove(substitute: Method): Place {
+/** The program is what is above `substitute` in the stack. Undefined where the call has enough places. */
+function placeAbove(call: StageCall, substitute: Method): Place | undefined {
+  if ((places.get(call)?.size ?? 0) >= MAXIMUM_PLACES) return undefined;
   const { stackTraceLimit } = Error;
   // By `Reflect`, as it may be locked.
   Reflect.set(Error, "stackTraceLimit", FRAMES);

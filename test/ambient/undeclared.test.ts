@@ -8,6 +8,8 @@ import { open, readFile, stat } from "node:fs/promises";
 import { request } from "node:http";
 import { connect, createServer, Socket, type AddressInfo } from "node:net";
 import { promisify } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { MessageChannel, MessagePort, Worker } from "node:worker_threads";
 import { gzip } from "node:zlib";
 import { context } from "@opentelemetry/api";
@@ -283,6 +285,28 @@ describe("no alarm", () => {
     await hc.pipeline({ name: "program" }, async () => [await infer(), await infer()])();
     expect(hc.stats().runs.inexact).toBe(0);
   });
+});
+
+test("G8: a socket that never answers keeps no run alive", async () => {
+  setFlagsFromString("--expose_gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const socket = connect(silentPort, "127.0.0.1");
+  closing.push(() => socket.destroy());
+  const { hc } = instance();
+  const runs: WeakRef<object>[] = [];
+  const log = (large: object): void => {
+    runs.push(new WeakRef(large));
+    socket.write("line\n");
+  };
+  const entry = hc.pipeline({ name: "program" }, (large: object) => log(large));
+  for (let count = 0; count < 5; count++) entry({ values: new Array(1_000).fill(count) });
+  await hc.flush();
+  await hc.close();
+  for (let attempt = 0; attempt < 20 && runs.some((run) => run.deref() !== undefined); attempt++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    collectGarbage();
+  }
+  expect(runs.filter((run) => run.deref() !== undefined)).toEqual([]);
 });
 
 test("G7: a warning is logged once for each place, and every run is counted", async () => {
