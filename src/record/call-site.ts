@@ -10,8 +10,16 @@ const OWN = dirname(dirname(fileURLToPath(import.meta.url)));
  * one of the program than of a package it uses; undefined where there is none.
  */
 export function callSite(place: { readonly stack?: string } = new Error()): string | undefined {
-  const frames = String(place.stack).split("\n").slice(1);
+  const frames = framesOf(place);
   const outside = frames.filter((frame) => !frame.includes(OWN) && !/\(?node:|<anonymous>/.test(frame));
-  const site = outside.find((frame) => !frame.includes("/node_modules/")) ?? outside[0];
+  const site = outside.find((frame) => !/[\\/]node_modules[\\/]/.test(frame)) ?? outside[0];
   return site?.trim().replace(/^at (async )?/, "");
+}
+
+function framesOf(place: { readonly stack?: string }): string[] {
+  try {
+    return String(place.stack).split("\n").slice(1);
+  } catch {
+    return []; // an `Error.prepareStackTrace` of the program's that throws
+  }
 }

@@ -287,6 +287,27 @@ describe("no alarm", () => {
   });
 });
 
+test("G2: a stack that cannot be written out costs its place alone", async () => {
+  const { prepareStackTrace } = Error;
+  const { hc, wait } = instance();
+  const entry = hc.pipeline({ name: "program" }, async () => {
+    const { port1, port2 } = new MessageChannel();
+    const asked = [readFile(file), new Promise((resolve) => port1.once("message", resolve))];
+    port2.postMessage("message");
+    await Promise.all([...asked, wait(20)]);
+    port1.close();
+  });
+  Error.prepareStackTrace = () => {
+    throw new Error("no stack");
+  };
+  try {
+    await entry();
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace;
+  }
+  expect(hc.stats()).toMatchObject({ runs: { inexact: 1 }, failures: { listener: 0 } });
+});
+
 test("G8: a socket that never answers keeps no run alive", async () => {
   setFlagsFromString("--expose_gc");
   const collectGarbage = runInNewContext("gc") as () => void;
