@@ -61,9 +61,18 @@ function instance(options: Partial<Parameters<typeof hindcast>[0]> = {}) {
 
 /** Why a run is not exact in which `body` is one branch, and an effect that ends later the other. */
 async function reasonsOf(body: () => unknown, options: Partial<Parameters<typeof hindcast>[0]> = {}) {
-  const { hc, wait, warnings } = instance(options);
+  const { hc, warnings } = instance(options);
+  let asked: unknown;
+  const finish = hc.effect({ name: "finish" }, async () => {
+    await asked;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  });
   // Nothing begins or ends where what was asked answers.
-  const read = hc.tool({ name: "read" }, () => Promise.all([body(), wait(80)]).then(() => "read"));
+  const read = hc.tool({ name: "read" }, async () => {
+    asked = body();
+    await Promise.all([asked, finish()]);
+    return "read";
+  });
   await hc.pipeline({ name: "program" }, () => read())();
   await hc.flush();
   for await (const stored of hc.store.find()) {
@@ -230,13 +239,13 @@ describe("no alarm", () => {
     const entry = hc.pipeline({ name: "program" }, async () => {
       // As `suppressTracing` of the SDK does it.
       const suppressed = context.active().setValue(SUPPRESS_TRACING, true);
-      const exporting = context.with(suppressed, async () => {
+      void context.with(suppressed, async () => {
         Math.random();
         Date.now();
         await new Promise((resolve) => setTimeout(resolve, 1));
         return (await readFile(file)).length;
       });
-      await Promise.all([exporting, wait(30)]);
+      await wait(30);
     });
     await entry();
     await hc.flush();
@@ -288,7 +297,7 @@ describe("no alarm", () => {
 });
 
 test("G2: a stack that cannot be written out costs its place alone", async () => {
-  const { prepareStackTrace } = Error;
+  const prepareStackTrace: unknown = Reflect.get(Error, "prepareStackTrace");
   const { hc, wait } = instance();
   const entry = hc.pipeline({ name: "program" }, async () => {
     const { port1, port2 } = new MessageChannel();
@@ -303,7 +312,7 @@ test("G2: a stack that cannot be written out costs its place alone", async () =>
   try {
     await entry();
   } finally {
-    Error.prepareStackTrace = prepareStackTrace;
+    Reflect.set(Error, "prepareStackTrace", prepareStackTrace);
   }
   expect(hc.stats()).toMatchObject({ runs: { inexact: 1 }, failures: { listener: 0 } });
 });

@@ -16,7 +16,7 @@ interface Sizes {
  * declared, which is there at start because the first run may begin at once.
  */
 const BUDGET_BYTES = 12_000;
-const CEILING_BYTES = 19_000;
+const CEILING_BYTES = 19_100;
 
 async function sizesOf(imports: string): Promise<Sizes> {
   const { outputFiles, metafile } = await build({
