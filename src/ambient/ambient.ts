@@ -1,5 +1,5 @@
 /**
- * Captures what a program reads from its platform without declaring it. The patches are the
+ * Captures what a program reads from its platform without declaring it, and notices the rest. The patches are the
  * process's: made when the first instance asks for them, undone when the last has let go.
  */
 import { syncBuiltinESMExports } from "node:module";
@@ -11,6 +11,7 @@ import { patchFetch } from "./fetch-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
 import { patchTimers } from "./timer-source.js";
+import { patchUndeclared } from "./undeclared-source.js";
 
 /** The sources that the library captures by itself. */
 export type BuiltInSource = Exclude<CaptureSource, HttpCapture["source"]>;
@@ -30,6 +31,7 @@ export const BUILT_IN_PATCHES: ReadonlyMap<BuiltInSource, () => Undo[]> = new Ma
   ["crypto", patchCrypto],
   ["timers", () => [...patchTimers(), patchAbortSignal()]],
   ["fetch", patchFetch],
+  ["undeclared", patchUndeclared],
 ]);
 
 const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();

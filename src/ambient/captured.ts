@@ -3,7 +3,7 @@
  * replays it. Everything that is patched asks here first, and is itself where the answer is no.
  */
 import { isQuiet } from "../stage/quiet.js";
-import { activeCall, activeContext } from "../stage/scopes.js";
+import { activeCall, isSuppressed } from "../stage/scopes.js";
 import type { CaptureSource, Conductor, EffectCall, MadeUp } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 
@@ -13,16 +13,14 @@ export interface Captured {
   readonly conductor: Conductor;
 }
 
-/** Set by the OpenTelemetry SDK around what its exporters do: that is no part of the program. */
-const TRACING_SUPPRESSED = Symbol.for("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
-
 /** The captured call that the current code is part of. */
 export function captured(source: CaptureSource): Captured | undefined {
   if (isQuiet()) return undefined;
   const call = activeCall();
-  if (call === undefined || activeContext().getValue(TRACING_SUPPRESSED) === true) return undefined;
+  if (call === undefined) return undefined;
   const { conductor, closed, captures } = call.run;
-  return conductor === undefined || closed || !captures.has(source) ? undefined : { call, conductor };
+  if (conductor === undefined || closed || !captures.has(source) || isSuppressed()) return undefined;
+  return { call, conductor };
 }
 
 /** The next effect of that name in the call. */

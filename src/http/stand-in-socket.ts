@@ -4,6 +4,7 @@
  * (a timeout, an end) goes to the real socket, where there is one.
  */
 import { Socket } from "node:net";
+import { neverSuspected } from "../ambient/undeclared.js";
 
 /** Where a stand-in gets from, and passes on to. */
 export interface FarEnd {
@@ -29,6 +30,7 @@ export class StandInSocket extends Socket {
 
   constructor(farEnd: FarEnd) {
     super();
+    neverSuspected(this);
     this.#farEnd = farEnd;
   }
 

@@ -17,14 +17,18 @@ export function markSite(): { readonly stack?: unknown } {
   return mark;
 }
 
-/** The first frame outside of this library and of Node, such as `decide (/app/loan.js:12:5)`; undefined where there is none. */
+/**
+ * The first frame outside of this library and of Node, such as `decide (/app/loan.js:12:5)`, and rather one of
+ * the program than of a package it uses; undefined where there is none.
+ */
 export function siteOf(mark: { readonly stack?: unknown }): string | undefined {
   try {
     const frames = (mark.stack as string).split("\n").slice(1);
     // What is built in has no place; a context manager stands between the library and the program.
-    const site = frames.find(
+    const outside = frames.filter(
       (frame) => /:\d+\)?$/.test(frame) && !/node:|@opentelemetry/.test(frame) && !frame.includes(OWN),
     );
+    const site = outside.find((frame) => !/[\\/]node_modules[\\/]/.test(frame)) ?? outside[0];
     return site?.replace(/^ *at (async )?/, "");
   } catch {
     return undefined; // an application's Error.prepareStackTrace may throw, and give what is no text

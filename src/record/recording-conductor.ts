@@ -54,6 +54,8 @@ export function createRecordingConductor(recording: Recording, turns: Turns): Co
 
     replace: () => undefined,
 
+    undeclared: (call, source, place) => recording.askedUndeclared(call, source, place),
+
     settle(_call, pass) {
       settle(pass);
     },

@@ -22,13 +22,13 @@ import type { Limits } from "../capsule/limits.js";
 import { Marker, type MarkerReason } from "../capsule/marker.js";
 import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
-import { callSite } from "./call-site.js";
+import { callSite, siteOf } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
 import type { Definition, Outcome } from "../stage/definition.js";
 import { quietly } from "../stage/quiet.js";
-import type { EffectCall, ObservedCall, ObservedRun, RunListener, StreamItem } from "../stage/seam.js";
+import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
 export interface RecordingOptions {
@@ -213,6 +213,17 @@ export class Recording implements RunListener {
     this.#options.ended(this);
   }
 
+  /** What a call asked without declaring it has answered. */
+  askedUndeclared(call: ObservedCall, source: string, place: Place | undefined): void {
+    if (this.#closed || this.#isUncontrolled(call)) return;
+    const { name } = call.definition;
+    const site = place && quietly(() => siteOf(place));
+    this.#addUncontrolled(
+      name,
+      `Stage "${name}" used ${source}${at(site)}, which is neither captured nor declared`,
+    );
+  }
+
   /** Enters an effect that begins, and returns its number; -1 once the run has ended. */
   effectStarted(effect: EffectCall, input: readonly unknown[]): number {
     return this.#begin(effect, input, false);
@@ -389,12 +400,19 @@ export class Recording implements RunListener {
 
   /** Something that is not in the record set off what has just happened. */
   #wokenBy(call: ObservedCall, what: string, site: string | undefined): void {
-    const { name } = call.definition;
-    if (this.#reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name)) return;
-    if (this.#reasons.length >= MAXIMUM_REASONS) return;
-    const place = site === undefined ? "" : ` at ${site}`;
-    const message = `${what}${place} because of something that is neither captured nor declared: declare it with hc.effect().`;
-    this.#reasons.push({ code: "uncontrolled", name, message });
+    if (this.#isUncontrolled(call)) return;
+    const because = "because of something that is neither captured nor declared";
+    this.#addUncontrolled(call.definition.name, `${what}${at(site)} ${because}`);
+  }
+
+  /** One reason a stage is enough, and there is room for so many. */
+  #isUncontrolled({ definition: { name } }: ObservedCall): boolean {
+    if (this.#reasons.length >= MAXIMUM_REASONS) return true;
+    return this.#reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name);
+  }
+
+  #addUncontrolled(name: string, what: string): void {
+    this.#reasons.push({ code: "uncontrolled", name, message: `${what}: declare it with hc.effect().` });
   }
 
   /** Whether as many calls and effects have been entered as the limits allow; what begins after that is lost. */
@@ -419,6 +437,10 @@ export class Recording implements RunListener {
   #now(): number {
     return Math.round((monotonicClock() - this.#startedAt) * 1000);
   }
+}
+
+function at(site: string | undefined): string {
+  return site === undefined ? "" : ` at ${site}`;
 }
 
 function stackOf(error: unknown): string {

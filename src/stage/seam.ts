@@ -49,8 +49,9 @@ export interface ObservedCall {
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
  * - `fetch`: exchanges by `fetch`, bodies included
  * - `http`: exchanges by clients of `node:http` and `node:https`, with `httpCapture()` of `hindcast/http`
+ * - `undeclared`: what is not captured, such as sockets, files and workers; it is noticed
  */
-export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "fetch" | "http";
+export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "fetch" | "http" | "undeclared";
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
 export interface EffectCall {
@@ -93,6 +94,11 @@ export interface RunListener {
   runEnded(run: ObservedRun, outcome: Outcome): void;
 }
 
+/** A place in the code; its stack is only written out when somebody reads it. */
+export interface Place {
+  readonly stack: string;
+}
+
 /** Decides when, and with what, a run goes on: it holds the total order. */
 export interface Conductor {
   /** True in a replay, where nothing may reach the outside world (G5). */
@@ -123,6 +129,11 @@ export interface Conductor {
     begin: (arrive: (outcome: Outcome) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void;
+  /**
+   * What `call` asked without declaring it has answered; `source` is such as `a socket`, and `place` was
+   * made where it asked. Undefined where nobody wants to know.
+   */
+  readonly undeclared?: (call: ObservedCall, source: string, place: Place | undefined) => void;
 }
 
 export interface Replacement {

@@ -34,13 +34,17 @@ import {
   TOOL_NAME,
   VIOLATIONS,
 } from "./names.js";
+import { keepProcessorOutOfRuns } from "./span-processor.js";
 
 /** A listener that makes spans, or undefined where no tracer provider is registered. */
 export function createSpanListener(version: string): RunListener | undefined {
   const provider = trace.getTracerProvider();
-  const absent =
-    provider instanceof ProxyTracerProvider && provider.getDelegateTracer(SCOPE_NAME, version) === undefined;
-  return absent ? undefined : spanListener(trace.getTracer(SCOPE_NAME, version));
+  if (provider instanceof ProxyTracerProvider) {
+    const tracer = provider.getDelegateTracer(SCOPE_NAME, version);
+    if (tracer === undefined) return undefined;
+    keepProcessorOutOfRuns(tracer);
+  }
+  return spanListener(trace.getTracer(SCOPE_NAME, version));
 }
 
 function spanListener(tracer: Tracer): RunListener {

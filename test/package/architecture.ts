@@ -36,6 +36,9 @@ const inputOutput = new Set(
     .map((name) => `node:${name}`),
 );
 
+/** `ambient` patches the module, and touches no file. */
+const fileFolders = new Set(["stores", "ambient"]);
+
 interface Packages {
   dependencies: readonly string[];
   peers: readonly string[];
@@ -125,7 +128,7 @@ function outsideProblem(
   if (specifier.startsWith("node:")) {
     if (folder === "capsule" && inputOutput.has(specifier))
       return `capsule is pure and may not import ${specifier}`;
-    if (folder !== "stores" && /^node:fs(?:\/|$)/.test(specifier))
+    if (!fileFolders.has(folder) && /^node:fs(?:\/|$)/.test(specifier))
       return `only stores may import ${specifier}`;
     return undefined;
   }

@@ -3,12 +3,10 @@
  * is data, so that fast-check can shrink it and another process can run the same one.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { pbkdf2, randomBytes, randomInt, randomUUID } from "node:crypto";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import type { Hindcast } from "hindcast";
 
@@ -37,7 +35,7 @@ export type Step =
     }
   | { readonly do: "stream"; readonly name: string; readonly steps: readonly Step[]; readonly take: number }
   | { readonly do: "signal" }
-  | { readonly do: "raw"; readonly source: "file" | "message" | "digest" | "thread" }
+  | { readonly do: "raw"; readonly source: string }
   | { readonly do: "synchronous"; readonly name: string };
 
 /**
@@ -117,27 +115,6 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
   );
 }
 
-/** Something that is neither captured nor declared. */
-async function readRaw(source: "file" | "message" | "digest" | "thread"): Promise<string> {
-  switch (source) {
-    case "file":
-      return (await readFile(fileURLToPath(import.meta.url), "utf8")).slice(0, 1);
-    case "digest":
-      return String((await globalThis.crypto.subtle.digest("SHA-256", new Uint8Array(1000))).byteLength);
-    case "thread":
-      return new Promise((done) => pbkdf2("p", "s", 100, 8, "sha256", () => done("derived")));
-    case "message":
-      return new Promise((done) => {
-        const { port1, port2 } = new MessageChannel();
-        port1.once("message", () => {
-          port1.close();
-          done("message");
-        });
-        port2.postMessage("message");
-      });
-  }
-}
-
 /** A stream of texts, of any kind, that says nothing until it is read. */
 function openStream({ kind, count, delay, fails }: Extract<Step, { do: "read" }>): AsyncIterable<unknown> {
   async function* produce(): AsyncGenerator<string> {
@@ -179,20 +156,6 @@ function aborted(signal: AbortSignal): Promise<string> {
   if (signal.aborted) return Promise.resolve(String(signal.reason));
   return new Promise((done) => signal.addEventListener("abort", () => done(String(signal.reason))));
 }
-
-/** Programs that read something raw, at some place in them. */
-export const rawPrograms: fc.Arbitrary<Step> = fc
-  .tuple(
-    fc.constantFrom("file" as const, "message" as const, "digest" as const, "thread" as const),
-    stepsOf(2),
-    fc.constantFrom("sequence" as const, "all" as const, "settled" as const),
-    fc.constantFrom("none" as const, "stage" as const, "pipeline" as const),
-  )
-  .map(([source, step, combinator, inside]) => {
-    const raw: Step = { do: "raw", source };
-    const wrapped: Step = inside === "none" ? raw : { do: inside, name: "a", steps: [raw] };
-    return { do: combinator, steps: [wrapped, step] };
-  });
 
 const executions = new AsyncLocalStorage<Execution>();
 
@@ -241,12 +204,16 @@ export function countRequests(): SentRequests {
   };
 }
 
-/** Makes a program run on an instance. `perform` is an effect's real work. */
+/**
+ * Makes a program run on an instance. `perform` is an effect's real work, `raw` what is neither captured nor
+ * declared.
+ */
 export function prepare(
   hc: Hindcast,
   program: Step,
   perform: (name: string, delay: number, fails: boolean) => Promise<string>,
   server: string,
+  raw: (source: string) => unknown = () => undefined,
 ): RunnableProgram {
   let last: Execution = { live: true, seen: [], serial: 0, signal: new AbortController().signal };
   const see = (what: string): void => {
@@ -386,7 +353,7 @@ export function prepare(
       case "signal":
         return aborted((executions.getStore() as Execution).signal);
       case "raw":
-        return readRaw(step.source);
+        return raw(step.source);
       case "immediate":
         return new Promise((done) => setImmediate(done, "immediate"));
       case "abort":
