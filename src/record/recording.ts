@@ -27,7 +27,7 @@ import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
 import type { Definition, Outcome } from "../stage/definition.js";
-import { quietly } from "../stage/quiet.js";
+import { beginQuiet, endQuiet, quietly } from "../stage/quiet.js";
 import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
@@ -120,6 +120,7 @@ const REMEDIES: Readonly<Record<MarkerReason, string>> = {
 const ITEM_NAME = "item";
 const MAXIMUM_REASONS = 16;
 const STACK_UNITS = 4096;
+const NONE: readonly never[] = [];
 const PENDING: OutcomeSnapshot = { status: "pending" };
 
 export class Recording implements RunListener {
@@ -130,8 +131,8 @@ export class Recording implements RunListener {
   readonly #calls: CallEntry[] = [];
   readonly #effects: EffectEntry[] = [];
   readonly #events: CapsuleEvent[] = [];
-  readonly #violations: ViolationRecord[] = [];
-  readonly #reasons: ReplayabilityReason[] = [];
+  #violations: ViolationRecord[] | undefined;
+  #reasons: ReplayabilityReason[] | undefined;
   #run: ObservedRun | undefined;
   #violationCount = 0;
   #size = 0;
@@ -157,7 +158,9 @@ export class Recording implements RunListener {
     if (call.parent === undefined) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
     }
-    if (!this.#prompting.open) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
+    // A run begins by its root, whatever that was called by.
+    const unprompted = call.parent !== undefined && !this.#prompting.open;
+    if (unprompted) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
     this.#calls[call.index] = {
       stage: this.#stageIndex(call),
       parent: call.parent?.index ?? -1,
@@ -168,7 +171,7 @@ export class Recording implements RunListener {
       outcome: PENDING,
       asynchronous: true,
       delivered: false,
-      unprompted: !this.#prompting.open,
+      unprompted,
     };
     this.#enter("call-start", call.index);
   }
@@ -204,7 +207,7 @@ export class Recording implements RunListener {
     if (this.#calls[call.index] === undefined) return;
     const entered = issues.slice(0, MAXIMUM_ISSUES);
     this.#size += ENTRY_BYTES * (1 + entered.length);
-    this.#violations.push({ call: call.index, side, issues: entered });
+    (this.#violations ??= []).push({ call: call.index, side, issues: entered });
   }
 
   runEnded(run: ObservedRun): void {
@@ -232,14 +235,15 @@ export class Recording implements RunListener {
   #begin(effect: EffectCall, input: readonly unknown[], item: boolean): number {
     if (this.#closed || this.#isFull(effect.name)) return -1;
     const index = this.#effects.length;
-    if (!this.#prompting.open) {
+    const unprompted = !this.#prompting.open;
+    if (unprompted) {
       const what = item
         ? `An item of stage "${effect.call.definition.name}" was asked for`
         : `Effect "${effect.name}" began`;
       this.#wokenBy(effect.call, what, callSite());
     }
-    if (effect.doubt !== undefined && this.#reasons.length < MAXIMUM_REASONS) {
-      this.#reasons.push({ code: "lost", name: effect.name, message: effect.doubt });
+    if (effect.doubt !== undefined && this.reasons.length < MAXIMUM_REASONS) {
+      (this.#reasons ??= []).push({ code: "lost", name: effect.name, message: effect.doubt });
     }
     this.#effects.push({
       name: effect.name,
@@ -251,7 +255,7 @@ export class Recording implements RunListener {
       outcome: PENDING,
       asynchronous: false,
       delivered: false,
-      unprompted: !this.#prompting.open,
+      unprompted,
       item,
     });
     this.#enter("effect-start", index);
@@ -310,10 +314,10 @@ export class Recording implements RunListener {
   summary(): RunSummary {
     const run = this.#run as ObservedRun;
     const root = this.#calls[0];
-    const versions = new Set<string>();
+    const versions: string[] = [];
     for (const { data, model } of this.#stages) {
-      if (data !== undefined) versions.add(`${data.name}@${data.version}`);
-      if (model !== undefined) versions.add(`${model.name}@${model.version}`);
+      addOnce(versions, data);
+      addOnce(versions, model);
     }
     return {
       id: run.id,
@@ -323,15 +327,15 @@ export class Recording implements RunListener {
       duration: (root?.duration ?? 0) / 1000,
       status: root?.outcome.status === "error" ? "error" : "ok",
       violations: this.#violationCount,
-      versions: Object.freeze([...versions]),
-      exact: this.#reasons.length === 0,
+      versions: Object.freeze(versions),
+      exact: this.reasons.length === 0,
       traceId: run.trace?.traceId,
     };
   }
 
   /** What a replay could not give the program as it was. */
   get reasons(): readonly ReplayabilityReason[] {
-    return this.#reasons;
+    return this.#reasons ?? NONE;
   }
 
   /** All that is known of the run, for `sealRecording`. */
@@ -343,8 +347,8 @@ export class Recording implements RunListener {
       calls: this.#calls,
       effects: this.#effects,
       events: this.#events,
-      violations: this.#violations,
-      reasons: this.#reasons,
+      violations: this.#violations ?? [],
+      reasons: this.reasons,
     };
   }
 
@@ -373,7 +377,13 @@ export class Recording implements RunListener {
     }
     const within = left < limits.valueBytes ? { ...limits, valueBytes: left } : limits;
     // A getter may read the clock: what is copied here is not the program reading it.
-    const snapshot = quietly(() => takeSnapshot(value, within, classes));
+    beginQuiet();
+    let snapshot: Snapshot;
+    try {
+      snapshot = takeSnapshot(value, within, classes);
+    } finally {
+      endQuiet();
+    }
     this.#size += snapshot.size;
     return snapshot;
   }
@@ -388,14 +398,14 @@ export class Recording implements RunListener {
   /** Notes why a replay could not give this value back to the program as it was. */
   #judge(snapshot: Snapshot, name: string, what: string): void {
     const { loss } = snapshot;
-    if (loss === undefined || this.#reasons.length >= MAXIMUM_REASONS) return;
+    if (loss === undefined || this.reasons.length >= MAXIMUM_REASONS) return;
     const place = loss.path.length === 0 ? "" : ` at ${formatPath(loss.path)}`;
     const remedy = /\s/.test(loss.marker.detail) ? "" : ": list the class in hindcast({ classes })";
     const message =
       loss.kind === "class"
         ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class${remedy}.`
         : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}): ${REMEDIES[loss.marker.reason]}.`;
-    this.#reasons.push({ code: loss.kind, name, message });
+    (this.#reasons ??= []).push({ code: loss.kind, name, message });
   }
 
   /** Something that is not in the record set off what has just happened. */
@@ -407,12 +417,16 @@ export class Recording implements RunListener {
 
   /** One reason a stage is enough, and there is room for so many. */
   #isUncontrolled({ definition: { name } }: ObservedCall): boolean {
-    if (this.#reasons.length >= MAXIMUM_REASONS) return true;
-    return this.#reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name);
+    if (this.reasons.length >= MAXIMUM_REASONS) return true;
+    return this.reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name);
   }
 
   #addUncontrolled(name: string, what: string): void {
-    this.#reasons.push({ code: "uncontrolled", name, message: `${what}: declare it with hc.effect().` });
+    (this.#reasons ??= []).push({
+      code: "uncontrolled",
+      name,
+      message: `${what}: declare it with hc.effect().`,
+    });
   }
 
   /** Whether as many calls and effects have been entered as the limits allow; what begins after that is lost. */
@@ -422,7 +436,7 @@ export class Recording implements RunListener {
     if (!this.#full) {
       this.#full = true;
       const message = `From a call of "${name}" on, calls and effects are missing: the run was over limits.capsuleBytes (${capsuleBytes}).`;
-      this.#reasons.push({ code: "lost", name, message });
+      (this.#reasons ??= []).push({ code: "lost", name, message });
     }
     return true;
   }
@@ -437,6 +451,13 @@ export class Recording implements RunListener {
   #now(): number {
     return Math.round((monotonicClock() - this.#startedAt) * 1000);
   }
+}
+
+/** Runs have few. */
+function addOnce(versions: string[], version: Version | undefined): void {
+  if (version === undefined) return;
+  const text = `${version.name}@${version.version}`;
+  if (!versions.includes(text)) versions.push(text);
 }
 
 function at(site: string | undefined): string {
