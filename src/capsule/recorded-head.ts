@@ -9,7 +9,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const heads = new WeakMap<object, Fields>();
 
 /** Methods that know how to read the content of a head: what captures the reading puts them here. */
-export const headReaders = new WeakSet<object>();
+export const headReaders: WeakSet<object> = new WeakSet();
 
 /** Notes that `value` was made from `fields` of a record. */
 export function setHead<T extends object>(value: T, fields: Fields): T {

@@ -1,7 +1,10 @@
 /** Declares what the library cannot see by itself: `hc.effect`, `hc.effects`, `hc.now`. */
 import { HindcastError } from "../errors.js";
 import { wallClock } from "../originals.js";
+import { conversionOf } from "../stage/conversion.js";
+import type { Conversion } from "../stage/definition.js";
 import type { Host } from "../stage/host.js";
+import type { EffectCall } from "../stage/seam.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
 import { type AnyFunction, isThenable } from "../stage/stage.js";
 import { mirror, mustBeFunction, nameOf } from "../stage/wrap.js";
@@ -9,6 +12,10 @@ import { mirror, mustBeFunction, nameOf } from "../stage/wrap.js";
 export interface EffectOptions {
   /** Default: the function's own name. */
   readonly name?: string;
+  /** What to record in place of its arguments and its result: plain data. */
+  readonly record?: Conversion;
+  /** Makes the result again of what is recorded, for a replay to give to the program. */
+  readonly revive?: Pick<Conversion, "output">;
 }
 
 /** The name under which `hc.now()` is recorded. */
@@ -24,9 +31,13 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
   }
   const name = nameOf(options.name, body, "effect");
   mustBeFunction(body, name, "effect");
+  const conversions: Conversions = {
+    record: conversionOf(options.record, `record of effect "${name}"`),
+    revive: conversionOf(options.revive, `revive of effect "${name}"`),
+  };
   const { wrapped } = {
     wrapped(this: unknown, ...input: unknown[]): unknown {
-      return callEffect(host, name, input, () =>
+      return callEffect(host, name, conversions, input, () =>
         Reflect.apply(body as AnyFunction, this as never, input as never[]),
       );
     },
@@ -35,7 +46,15 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
   return wrapped;
 }
 
-function callEffect(host: Host, name: string, input: readonly unknown[], perform: () => unknown): unknown {
+type Conversions = Pick<EffectCall, "record" | "revive">;
+
+function callEffect(
+  host: Host,
+  name: string,
+  conversions: Conversions,
+  input: readonly unknown[],
+  perform: () => unknown,
+): unknown {
   const call = activeCallOf(host);
   const conductor = call?.run.conductor;
   if (call === undefined || conductor === undefined) return perform();
@@ -43,7 +62,7 @@ function callEffect(host: Host, name: string, input: readonly unknown[], perform
     if (!conductor.replaying) return perform();
     throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
   }
-  const effect = { call, name, ordinal: call.nextEffect(name) };
+  const effect = { call, name, ordinal: call.nextEffect(name), ...conversions };
   // A thenable may begin its work when it is asked for its result: that, too, is inside the effect.
   return conductor.effect(effect, input, () =>
     suspend(() => {

@@ -23,6 +23,7 @@ const CONSEQUENCES: Readonly<Record<FailureSource, string>> = {
   queue: "The queue to the store is full (queueBytes): runs are lost.",
   seed: "A seed could not be had: one was drawn.",
   logger: "onError or the logger threw.",
+  conversion: "A record or revive function threw: the value is recorded, or given, as it was.",
 };
 
 /** A service has so many places that are worth a warning; after that it is a flood. */
@@ -40,6 +41,7 @@ export class FailureReport {
     queue: 0,
     seed: 0,
     logger: 0,
+    conversion: 0,
   };
 
   readonly #noticed = new Set<string>();

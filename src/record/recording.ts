@@ -26,7 +26,8 @@ import { callSite } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
-import type { Definition, Outcome } from "../stage/definition.js";
+import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
+import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { quietly } from "../stage/quiet.js";
 import type { EffectCall, ObservedCall, ObservedRun, RunListener } from "../stage/seam.js";
 
@@ -38,6 +39,7 @@ export interface RecordingOptions {
   /** Names of the classes whose instances a replay can give back. */
   readonly classes: ReadonlySet<string>;
   readonly ended: (recording: Recording) => void;
+  readonly report: Report;
 }
 
 /** Tells whether the program is running because something was handed to it; a replay always does. */
@@ -123,6 +125,8 @@ export class Recording implements RunListener {
   readonly #events: CapsuleEvent[] = [];
   readonly #violations: ViolationRecord[] = [];
   readonly #reasons: ReplayabilityReason[] = [];
+  /** Of the effects that have one, by index. */
+  readonly #effectConversions = new Map<number, Conversion>();
   #run: ObservedRun | undefined;
   #size = 0;
   #closed = false;
@@ -142,7 +146,7 @@ export class Recording implements RunListener {
     if (this.#closed) return;
     this.#run = call.run;
     if (this.#isFull(call.definition.name)) return;
-    const snapshots = this.#takeAll(input);
+    const snapshots = this.#takeAll(input, call.definition.record);
     // What a root is given, a replay must give it again; what a stage is given, the program makes anew.
     if (call.parent === undefined) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
@@ -167,7 +171,7 @@ export class Recording implements RunListener {
     const entry = this.#calls[call.index];
     if (this.#closed || entry === undefined) return;
     entry.duration = this.#now() - entry.at;
-    entry.outcome = this.#takeOutcome(outcome);
+    entry.outcome = this.#takeOutcome(outcome, call.definition.record);
     // A generator or a stream as a result is not looked into, so nothing can be said of it later. What is
     // over a limit is another matter: the program makes it again, and its head is compared.
     if (
@@ -208,13 +212,14 @@ export class Recording implements RunListener {
       ordinal: effect.ordinal,
       at: this.#now(),
       duration: 0,
-      input: this.#takeAll(input),
+      input: this.#takeAll(input, effect.record),
       outcome: PENDING,
       asynchronous: false,
       delivered: false,
       unprompted: !this.#prompting.open,
       item: false,
     });
+    if (effect.record !== undefined) this.#effectConversions.set(index, effect.record);
     this.#enter("effect-start", index);
     return index;
   }
@@ -235,7 +240,7 @@ export class Recording implements RunListener {
     const entry = this.#effects[index];
     if (this.#closed || entry === undefined) return;
     if (!entry.asynchronous) entry.duration = this.#now() - entry.at;
-    const taken = this.#takeOutcome(outcome);
+    const taken = this.#takeOutcome(outcome, this.#effectConversions.get(index));
     if (taken.status !== "pending") this.#judge(taken.value, entry.name, "The result of effect");
     entry.outcome = taken;
     this.#enter("effect-end", index);
@@ -292,8 +297,8 @@ export class Recording implements RunListener {
     return known !== -1 ? known : this.#stages.push({ definition, data, model }) - 1;
   }
 
-  #takeAll(values: readonly unknown[]): readonly Snapshot[] {
-    return values.map((value) => this.#take(value));
+  #takeAll(values: readonly unknown[], record: Conversion | undefined): readonly Snapshot[] {
+    return convertInput(record, values, this.#options.report).map((value) => this.#take(value));
   }
 
   #take(value: unknown): Snapshot {
@@ -310,8 +315,10 @@ export class Recording implements RunListener {
     return snapshot;
   }
 
-  #takeOutcome(outcome: Outcome): OutcomeSnapshot {
-    if (outcome.status === "ok") return { status: "ok", value: this.#take(outcome.value) };
+  #takeOutcome(outcome: Outcome, record: Conversion | undefined): OutcomeSnapshot {
+    if (outcome.status === "ok") {
+      return { status: "ok", value: this.#take(convertOutput(record, outcome.value, this.#options.report)) };
+    }
     return { status: "error", value: this.#take(outcome.error), stack: stackOf(outcome.error) };
   }
 

@@ -8,6 +8,7 @@ import { HindcastError } from "../errors.js";
 import { type ReplayHost, replayHostOf } from "../hindcast.js";
 import { createRunId } from "../ids.js";
 import { Recording } from "../record/recording.js";
+import { convertInput } from "../stage/conversion.js";
 import { Run } from "../stage/run.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
@@ -137,6 +138,7 @@ export async function replay<F extends AnyFunction>(
     patience: milliseconds(options.patience ?? "1s", "replay({ patience })"),
     timeout: milliseconds(options.timeout ?? "60s", "replay({ timeout })"),
     stuck,
+    report: host.recordingOptions.report,
   });
   // The instance may have been closed, and have let go of what it captures.
   const release = captureAmbient(host.captures);
@@ -204,7 +206,7 @@ async function execute(
   });
   // The program may ask for its run's id and trace, and must be told the same.
   run.trace = capsule.trace;
-  const input = inputOf(capsule, host.classes);
+  const input = convertInput(definition.revive, inputOf(capsule, host.classes), host.recordingOptions.report);
   try {
     return { status: "ok", value: await callInRun(run, undefined, definition, body, self, input) };
   } catch (error) {

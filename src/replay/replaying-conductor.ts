@@ -16,10 +16,11 @@ import { effectNotRecorded } from "../effects/effect.js";
 import { HindcastError } from "../errors.js";
 import { clearTimeoutOriginal, setImmediateOriginal, setTimeoutOriginal } from "../originals.js";
 import type { Recording } from "../record/recording.js";
-import type { Outcome } from "../stage/definition.js";
+import { convertOutput, type Report } from "../stage/conversion.js";
+import type { Conversion, Outcome } from "../stage/definition.js";
 import type { Conductor, EffectCall, ObservedCall, Replacement, RunListener } from "../stage/seam.js";
 import { isThenable } from "../stage/stage.js";
-import { NOT_RECORDED, type RecordedRun } from "./recorded-run.js";
+import { NOT_RECORDED, type RecordedRun, type SettledOutcome } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
 export type Substitute = "recorded" | "live" | ((...input: never[]) => unknown);
@@ -31,6 +32,8 @@ export interface ConductorOptions {
   readonly patience: number;
   /** Milliseconds without progress after which the replay is. */
   readonly timeout: number;
+  /** Told of a `revive` that throws. */
+  readonly report: Report;
   /** Called when the replay cannot go on. */
   readonly stuck: () => void;
 }
@@ -147,7 +150,9 @@ export class ReplayingConductor implements Conductor, RunListener {
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
     const { index, entry, substitute } = this.#begin(effect, input);
     if (substitute === "recorded") {
-      return index === NOT_RECORDED ? this.#refuse(effect, entry) : this.#recordedEffect(index, entry);
+      return index === NOT_RECORDED
+        ? this.#refuse(effect, entry)
+        : this.#recordedEffect(effect, index, entry);
     }
     const run =
       substitute === "live"
@@ -194,7 +199,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     if (substitute !== "recorded") begin((outcome) => ready(() => outcome));
     else if (record === undefined) ready(() => ({ status: "ok", value: effect.madeUp?.() }));
     else if (record.status === "pending") this.#neverSettling += 1;
-    else ready(() => this.#recorded.outcome(record));
+    else ready(() => this.#outcome(record, effect.revive));
     return () => {
       over = true;
     };
@@ -211,27 +216,35 @@ export class ReplayingConductor implements Conductor, RunListener {
     }
     const { outcome, asynchronous } = this.#recorded.callAt(index);
     if (outcome.status === "pending") return this.#never();
-    if (!asynchronous) return returnOrThrow(this.#recorded.outcome(outcome));
+    const { revive } = call.definition;
+    if (!asynchronous) return returnOrThrow(this.#outcome(outcome, revive));
     return new Promise((resolve, reject) => {
       this.#ready(this.#readyCalls, this.#callEndPositions, index, () => {
-        settlePromise(this.#recorded.outcome(outcome), resolve, reject);
+        settlePromise(this.#outcome(outcome, revive), resolve, reject);
       });
     });
   }
 
-  #recordedEffect(index: number, entry: number): unknown {
+  /** What is recorded, as the program had it. */
+  #outcome(record: SettledOutcome, revive: Conversion | undefined): Outcome {
+    const outcome = this.#recorded.outcome(record);
+    if (outcome.status === "error") return outcome;
+    return { status: "ok", value: convertOutput(revive, outcome.value, this.#options.report) };
+  }
+
+  #recordedEffect(effect: EffectCall, index: number, entry: number): unknown {
     const { outcome, asynchronous } = this.#recorded.effectAt(index);
     if (asynchronous) this.#recording.effectReturned(entry);
     if (outcome.status === "pending") return this.#never();
     if (!asynchronous) {
-      const result = this.#recorded.outcome(outcome);
+      const result = this.#outcome(outcome, effect.revive);
       this.#recording.effectEnded(entry, result);
       this.#effectsEnded[index] = 1;
       return returnOrThrow(result);
     }
     return new Promise((resolve, reject) => {
       this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
-        const result = this.#recorded.outcome(outcome);
+        const result = this.#outcome(outcome, effect.revive);
         this.#recording.effectArrived(entry);
         this.#recording.effectEnded(entry, result);
         this.#effectsEnded[index] = 1;

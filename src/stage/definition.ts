@@ -4,6 +4,13 @@ import type { Contract, ContractMode } from "../contract/contract.js";
 /** A version known beforehand, or only once the stage's input is. */
 export type VersionSource = Version | ((...input: never[]) => Version);
 
+/** What to make of the arguments, and of what was returned. A promise's value is converted, not the promise. */
+export interface Conversion {
+  /** Gives a list: one for each argument. */
+  readonly input?: (...input: never[]) => readonly unknown[];
+  readonly output?: (value: never) => unknown;
+}
+
 /** A wrapped function, as the library sees it. */
 export interface Definition {
   readonly name: string;
@@ -13,6 +20,10 @@ export interface Definition {
   readonly input: Contract | undefined;
   readonly output: Contract | undefined;
   readonly mode: ContractMode;
+  /** What is recorded in place of its arguments and its result. */
+  readonly record: Conversion | undefined;
+  /** Makes them again of what is recorded, where a replay gives them to the program. */
+  readonly revive: Conversion | undefined;
   /** The seed of the runs it is the root of. */
   readonly seed: number | ((...input: never[]) => number) | undefined;
 }

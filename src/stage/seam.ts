@@ -7,7 +7,7 @@ import type { Context } from "@opentelemetry/api";
 import type { Side } from "../contract/contract.js";
 import type { ContractIssue } from "../errors.js";
 import type { Version } from "../capsule/capsule.js";
-import type { Definition, Outcome } from "./definition.js";
+import type { Conversion, Definition, Outcome } from "./definition.js";
 
 /** A run, as those behind the seam see it. */
 export interface ObservedRun {
@@ -57,6 +57,9 @@ export interface EffectCall {
    * outside (time, chance). Without one such an effect is refused.
    */
   readonly madeUp?: (() => unknown) | undefined;
+  /** What is recorded in place of its input and its result, and how a replay makes the result again. */
+  readonly record?: Conversion | undefined;
+  readonly revive?: Conversion | undefined;
 }
 
 /** Hears of everything in one run, in the order in which it happens. Must be quick; may throw without harm. */
@@ -99,4 +102,13 @@ export interface Replacement {
 }
 
 /** Where something of the library's, or given to it, failed. */
-export type FailureSource = "listener" | "keep" | "codec" | "store" | "queue" | "version" | "seed" | "logger";
+export type FailureSource =
+  | "listener"
+  | "keep"
+  | "codec"
+  | "store"
+  | "queue"
+  | "version"
+  | "seed"
+  | "logger"
+  | "conversion";

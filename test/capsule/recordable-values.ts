@@ -171,7 +171,7 @@ export const platformValues = fc.oneof(
         ...withBody,
         method,
         mode: method === "GET" || method === "POST" ? mode : "cors",
-      } as RequestInit);
+      });
     }),
   fc
     .record({
