@@ -5,6 +5,7 @@
 import { syncBuiltinESMExports } from "node:module";
 import type { CaptureSource } from "../stage/seam.js";
 import { patchAbortSignal } from "./abort-source.js";
+import { patchBodies } from "./body-source.js";
 import { patchClock } from "./clock-source.js";
 import { patchCrypto } from "./crypto-source.js";
 import type { Undo } from "./patch.js";
@@ -16,10 +17,11 @@ const PATCHES: Readonly<Record<CaptureSource, () => Undo[]>> = {
   clock: patchClock,
   crypto: patchCrypto,
   timers: () => [...patchTimers(), patchAbortSignal()],
+  bodies: patchBodies,
 };
 
 /** Every source there is. */
-export const CAPTURE_SOURCES: readonly CaptureSource[] = ["random", "clock", "crypto", "timers"];
+export const CAPTURE_SOURCES: readonly CaptureSource[] = ["random", "clock", "crypto", "timers", "bodies"];
 
 const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();
 

@@ -68,8 +68,16 @@ const COST_OF_MARKER = 32;
 const COST_OF_CLASS = 24;
 const NAME_UNITS = 200;
 
-/** Copies `value` within `limits`. `classes` names the classes whose instances replay can give back. */
-export function takeSnapshot(value: unknown, limits: Limits, classes?: ReadonlySet<string>): Snapshot {
+/**
+ * Copies `value` within `limits`. `classes` names the classes whose instances replay can give back;
+ * `onBody` is told of each Request and Response in it.
+ */
+export function takeSnapshot(
+  value: unknown,
+  limits: Limits,
+  classes?: ReadonlySet<string>,
+  onBody?: (body: object) => void,
+): Snapshot {
   const kind = typeof value;
   if (kind === "number" || kind === "boolean" || kind === "undefined") {
     return { copy: value, size: COST_OF_NUMBER, shared: undefined, loss: undefined };
@@ -77,12 +85,13 @@ export function takeSnapshot(value: unknown, limits: Limits, classes?: ReadonlyS
   if (kind === "string" && (value as string).length <= limits.valueBytes) {
     return { copy: value, size: (value as string).length, shared: undefined, loss: undefined };
   }
-  return new Copier(limits, classes).run(value);
+  return new Copier(limits, classes, onBody).run(value);
 }
 
 class Copier {
   readonly #limits: Limits;
   readonly #classes: ReadonlySet<string> | undefined;
+  readonly #onBody: ((body: object) => void) | undefined;
   readonly #seenSources: object[] = [];
   readonly #seenCopies: unknown[] = [];
   #seen: Map<object, unknown> | undefined;
@@ -91,9 +100,14 @@ class Copier {
   #path: (string | number)[] = [];
   #loss: Loss | undefined;
 
-  constructor(limits: Limits, classes: ReadonlySet<string> | undefined) {
+  constructor(
+    limits: Limits,
+    classes: ReadonlySet<string> | undefined,
+    onBody: ((body: object) => void) | undefined,
+  ) {
     this.#limits = limits;
     this.#classes = classes;
+    this.#onBody = onBody;
     this.#left = limits.valueBytes;
   }
 
@@ -344,6 +358,7 @@ class Copier {
       this.#forget(value);
       return this.#lose(new Marker(limit, name));
     }
+    if (name === "Request" || name === "Response") this.#onBody?.(value);
     // A subclass would come back as the class, and without the fields that somebody has put on it.
     if (!isOwnPrototype(name, prototype) || Object.keys(value).length > 0) {
       this.#note(new Marker("unsupported", className(prototype)), "class");

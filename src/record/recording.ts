@@ -26,6 +26,7 @@ import { callSite } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
+import { comesFromOutside } from "../ambient/body-source.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { quietly } from "../stage/quiet.js";
@@ -146,9 +147,10 @@ export class Recording implements RunListener {
     if (this.#closed) return;
     this.#run = call.run;
     if (this.#isFull(call.definition.name)) return;
-    const snapshots = this.#takeAll(input, call.definition.record);
+    const isRoot = call.parent === undefined;
+    const snapshots = this.#takeAll(input, call.definition.record, isRoot ? comesFromOutside : undefined);
     // What a root is given, a replay must give it again; what a stage is given, the program makes anew.
-    if (call.parent === undefined) {
+    if (isRoot) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
     }
     if (!this.#prompting.open) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
@@ -240,7 +242,7 @@ export class Recording implements RunListener {
     const entry = this.#effects[index];
     if (this.#closed || entry === undefined) return;
     if (!entry.asynchronous) entry.duration = this.#now() - entry.at;
-    const taken = this.#takeOutcome(outcome, this.#effectConversions.get(index));
+    const taken = this.#takeOutcome(outcome, this.#effectConversions.get(index), comesFromOutside);
     if (taken.status !== "pending") this.#judge(taken.value, entry.name, "The result of effect");
     entry.outcome = taken;
     this.#enter("effect-end", index);
@@ -297,11 +299,15 @@ export class Recording implements RunListener {
     return known !== -1 ? known : this.#stages.push({ definition, data, model }) - 1;
   }
 
-  #takeAll(values: readonly unknown[], record: Conversion | undefined): readonly Snapshot[] {
-    return convertInput(record, values, this.#options.report).map((value) => this.#take(value));
+  #takeAll(
+    values: readonly unknown[],
+    record: Conversion | undefined,
+    onBody?: (body: object) => void,
+  ): readonly Snapshot[] {
+    return convertInput(record, values, this.#options.report).map((value) => this.#take(value, onBody));
   }
 
-  #take(value: unknown): Snapshot {
+  #take(value: unknown, onBody?: (body: object) => void): Snapshot {
     const { limits, classes } = this.#options;
     const left = limits.capsuleBytes - this.#size;
     if (left <= 0) {
@@ -310,16 +316,21 @@ export class Recording implements RunListener {
     }
     const within = left < limits.valueBytes ? { ...limits, valueBytes: left } : limits;
     // A getter may read the clock: what is copied here is not the program reading it.
-    const snapshot = quietly(() => takeSnapshot(value, within, classes));
+    const snapshot = quietly(() => takeSnapshot(value, within, classes, onBody));
     this.#size += snapshot.size;
     return snapshot;
   }
 
-  #takeOutcome(outcome: Outcome, record: Conversion | undefined): OutcomeSnapshot {
-    if (outcome.status === "ok") {
-      return { status: "ok", value: this.#take(convertOutput(record, outcome.value, this.#options.report)) };
+  #takeOutcome(
+    outcome: Outcome,
+    record: Conversion | undefined,
+    onBody?: (body: object) => void,
+  ): OutcomeSnapshot {
+    if (outcome.status === "error") {
+      return { status: "error", value: this.#take(outcome.error, onBody), stack: stackOf(outcome.error) };
     }
-    return { status: "error", value: this.#take(outcome.error), stack: stackOf(outcome.error) };
+    const value = convertOutput(record, outcome.value, this.#options.report);
+    return { status: "ok", value: this.#take(value, onBody) };
   }
 
   /** Notes why a replay could not give this value back to the program as it was. */

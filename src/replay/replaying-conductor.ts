@@ -172,7 +172,8 @@ export class ReplayingConductor implements Conductor, RunListener {
     const entry = this.#recording.effectStarted(effect, input);
     if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
     this.#poke();
-    return { index, entry, substitute: this.#options.effects.get(effect.name) ?? "recorded" };
+    const substitute = this.#options.effects.get(effect.name) ?? (effect.live === true ? "live" : "recorded");
+    return { index, entry, substitute };
   }
 
   start(

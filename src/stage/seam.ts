@@ -43,8 +43,9 @@ export interface ObservedCall {
  * - `clock`: `Date`, `performance.now`, `process.hrtime`
  * - `crypto`: randomness of `node:crypto` and Web Crypto
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
+ * - `bodies`: reading a Blob, and a Request or Response that came from outside
  */
-export type CaptureSource = "random" | "clock" | "crypto" | "timers";
+export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "bodies";
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
 export interface EffectCall {
@@ -57,6 +58,8 @@ export interface EffectCall {
    * outside (time, chance). Without one such an effect is refused.
    */
   readonly madeUp?: (() => unknown) | undefined;
+  /** Whether it is performed in a replay as well, where no option says otherwise: it reaches nothing outside. */
+  readonly live?: boolean;
   /** What is recorded in place of its input and its result, and how a replay makes the result again. */
   readonly record?: Conversion | undefined;
   readonly revive?: Conversion | undefined;

@@ -1,0 +1,295 @@
+/** Bodies, Blobs and Files: read while recording, and given as they were read in a replay. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hindcast } from "hindcast";
+import { explain, inputOf, readCapsule, replay, type ReplayOptions } from "hindcast/replay";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runNode } from "../tools/run-process.js";
+import { exampleRequest, exampleUpload, makeIntake } from "./intake.js";
+
+const original = { text: Blob.prototype.text, json: Request.prototype.json, clone: Response.prototype.clone };
+const closing: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+function instance(options: Partial<Parameters<typeof hindcast>[0]> = {}) {
+  const hc = hindcast({ service: "bodies", ...options });
+  closing.push(() => hc.close());
+  return hc;
+}
+
+type Instance = ReturnType<typeof instance>;
+
+async function lastCapsule(hc: Instance) {
+  await hc.flush();
+  const capsules = [];
+  for await (const stored of hc.store.find()) capsules.push(readCapsule(stored));
+  // Ids are in the order of time.
+  const last = capsules.toSorted((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
+  if (last === undefined) throw new Error("nothing was recorded");
+  return last;
+}
+
+const sumOf = (text: string): number => Buffer.from(text).reduce((total, byte) => total + byte, 0);
+
+/** Records a call of `entry` and replays it: both must come to the same. */
+async function recordAndReplay<I extends unknown[]>(
+  hc: Instance,
+  entry: (...input: I) => unknown,
+  ...input: I
+): Promise<{ value: unknown; effects: string[] }> {
+  const value: unknown = await entry(...input);
+  const capsule = await lastCapsule(hc);
+  expect(capsule.replayable).toEqual({ exact: true, reasons: [] });
+  const result = await replay(capsule, entry as never);
+  if (result.verdict !== "identical") throw new Error(explain(result));
+  expect(result.outcome).toEqual({ status: "ok", value });
+  return { value, effects: capsule.effects.map(({ name }) => name) };
+}
+
+describe("G4: the platform's values as a root's arguments", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "hindcast-bodies-"));
+    closing.push(() => rm(dir, { recursive: true }));
+  });
+
+  test("are replayed identically, here and in another process", async () => {
+    const { hc, order, upload } = makeIntake(dir);
+    closing.push(() => hc.close());
+    expect((await recordAndReplay(hc, order, exampleRequest())).value).toEqual({
+      order: { item: "tea" },
+      length: 14,
+      used: true,
+      method: "POST",
+      url: "https://shop.example/orders?id=7",
+      client: "till 4",
+    });
+    const { value, effects } = await recordAndReplay(hc, upload, exampleUpload());
+    expect(value).toEqual({
+      fields: ["note", "scan", "scan"],
+      scans: [
+        { name: "one.pdf", head: "%PDF", sum: sumOf("%PDF page one") },
+        { name: "two.pdf", head: "%PDF", sum: sumOf("%PDF page two!") },
+      ],
+      text: "plain text",
+      cookies: ["a=1", "b=2"],
+      aborted: [true, "Error: too late"],
+      host: "shop.example",
+      queries: ["1", "2"],
+    });
+    expect(effects.toSorted()).toEqual([
+      "Blob.arrayBuffer",
+      "Blob.arrayBuffer",
+      "Blob.text",
+      "Blob.text",
+      "Blob.text",
+    ]);
+    await hc.flush();
+    const file = join(import.meta.dirname, "intake-process.ts");
+    const { output, exitCode } = await runNode(
+      ["--conditions=hindcast-source", "--import", "tsx", file, dir],
+      { cwd: import.meta.dirname },
+    );
+    expect([exitCode, output.trim().split("\n").toSorted()]).toEqual([
+      0,
+      ["order identical", "upload identical"],
+    ]);
+  });
+});
+
+describe("G4: each way of reading", () => {
+  const body = (): URLSearchParams => new URLSearchParams("a=1&b=2");
+  const ways: Record<string, (content: Request | Response) => unknown> = {
+    text: (content) => content.text(),
+    arrayBuffer: (content) => content.arrayBuffer(),
+    blob: async (content) => {
+      const blob = await content.blob();
+      return [blob.size, blob.type, await blob.text()];
+    },
+    formData: async (content) => [...(await content.formData())],
+    "json, of what is none": (content) => content.json().catch((error: Error) => [error.name, error.message]),
+    "text, twice": async (content) => {
+      const first = await content.text();
+      return [first, await content.text().catch((error: Error) => error.name), content.bodyUsed];
+    },
+    "two clones at once": (content) =>
+      Promise.all([content.clone().text(), content.clone().arrayBuffer(), content.text()]),
+    "what says that it was used": async (content) => {
+      const before = content.bodyUsed;
+      const reading = content.text();
+      const during = content.bodyUsed;
+      return [before, during, await reading, content.bodyUsed];
+    },
+    ...("bytes" in Response.prototype
+      ? { bytes: (content: Request | Response) => Reflect.get(content, "bytes").call(content) as unknown }
+      : {}),
+  };
+
+  test.each(Object.entries(ways))("%s", async (_name, read) => {
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, (content: Request | Response) => read(content));
+    const request = new Request("http://a", { method: "POST", body: body() });
+    const { effects } = await recordAndReplay(hc, entry, request);
+    expect(effects[0]).toMatch(/^Request\./);
+    const { effects: others } = await recordAndReplay(hc, entry, new Response(body()));
+    expect(others[0]).toMatch(/^Response\./);
+  });
+
+  test("of the multipart form that a client sends", async () => {
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, async (request: Request) => {
+      const form = await request.formData();
+      const file = form.get("scan") as File;
+      return [form.get("note"), file.name, file.size, await file.text()];
+    });
+    const { form } = exampleUpload();
+    const { value, effects } = await recordAndReplay(
+      hc,
+      entry,
+      new Request("http://a", { method: "POST", body: form }),
+    );
+    expect(value).toEqual(["two pages", "one.pdf", 13, "%PDF page one"]);
+    expect(effects).toEqual(["Request.formData", "Blob.text"]);
+  });
+
+  test("of an answer from a server, whose request is an effect", async () => {
+    const server = createServer((_incoming, answer) => {
+      answer.writeHead(201, { "content-type": "application/json", "set-cookie": ["a=1", "b=2"] });
+      answer.write('{"risk":');
+      setTimeout(() => answer.end("0.25}"), 5);
+    }).listen(0, "127.0.0.1");
+    closing.push(() => server.close());
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    const hc = instance();
+    const get = hc.effect({ name: "get" }, (url: string) => fetch(url));
+    const entry = hc.pipeline({ name: "entry" }, async () => {
+      const answers = await Promise.all([1, 2, 3].map((id) => get(`http://127.0.0.1:${port}/${id}`)));
+      const read = answers.map(async (answer) => ({
+        risk: (await answer.json()) as unknown,
+        status: [answer.status, answer.ok, answer.url.slice(-2), answer.redirected, answer.bodyUsed],
+        cookies: answer.headers.getSetCookie(),
+      }));
+      return Promise.all(read);
+    });
+    const { effects } = await recordAndReplay(hc, entry);
+    expect(effects.filter((name) => name === "Response.json")).toHaveLength(3);
+  });
+});
+
+describe("what is not from outside", () => {
+  test("a body that the program made is no effect, and a Blob that it made is one", async () => {
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, async (n: number) => [
+      await new Response(`answer ${n}`).json().catch(() => "no JSON"),
+      await new Request("http://a", { method: "POST", body: "{}" }).json(),
+      await new Blob([`blob ${n}`]).text(),
+    ]);
+    const { effects, value } = await recordAndReplay(hc, entry, 7);
+    expect(effects).toEqual(["Blob.text"]);
+    expect(value).toEqual(["no JSON", {}, "blob 7"]);
+  });
+
+  test("in a replay with other code, a Blob of the program holds what that code put there", async () => {
+    const hc = instance();
+    let text = "before";
+    const entry = hc.pipeline({ name: "entry" }, () => new Blob([text]).text());
+    await entry();
+    text = "after!";
+    const result = await replay(await lastCapsule(hc), entry);
+    expect([result.verdict, result.outcome]).toEqual(["diverged", { status: "ok", value: "after!" }]);
+  });
+
+  test("in a what-if, the answer of a stand-in is read, and not the recorded one", async () => {
+    const hc = instance();
+    const get = hc.effect({ name: "get" }, async () => new Response("recorded"));
+    const entry = hc.pipeline({ name: "entry" }, async () => (await get()).text());
+    await entry();
+    const capsule = await lastCapsule(hc);
+    const instead = { effects: { get: () => Promise.resolve(new Response("instead")) } } as ReplayOptions;
+    expect((await replay(capsule, entry, instead)).outcome).toEqual({ status: "ok", value: "instead" });
+    expect((await replay(capsule, entry)).outcome).toEqual({ status: "ok", value: "recorded" });
+  });
+
+  test("outside of runs, inside of effects, and where it is switched off, reading is itself", async () => {
+    const hc = instance();
+    const inside = hc.effect({ name: "inside" }, async (blob: Blob) => blob.text());
+    const entry = hc.pipeline({ name: "entry" }, (blob: Blob) => inside(blob));
+    const { effects } = await recordAndReplay(hc, entry, new Blob(["x"]));
+    expect(effects).toEqual(["inside"]);
+    expect(await new Blob(["x"]).text()).toBe("x");
+
+    const deaf = instance({ capture: { bodies: false } });
+    const read = deaf.pipeline({ name: "read" }, (request: Request) => request.text());
+    expect(await read(exampleRequest())).toBe('{"item":"tea"}');
+    expect((await lastCapsule(deaf)).effects).toEqual([]);
+  });
+});
+
+describe("G5: what is not recorded", () => {
+  test("a body that nobody read cannot be read in a replay", async () => {
+    const hc = instance();
+    let reads = false;
+    const entry = hc.pipeline({ name: "entry" }, async (request: Request) =>
+      reads ? request.text() : "unread",
+    );
+    await entry(exampleRequest());
+    const capsule = await lastCapsule(hc);
+    reads = true;
+    const result = await replay(capsule, entry);
+    expect(result.verdict).toBe("diverged");
+    expect(result.outcome).toMatchObject({ status: "error", error: { code: "effect-not-recorded" } });
+    const live = await replay(capsule, entry, { stages: {} });
+    expect(live.verdict).toBe("diverged");
+  });
+
+  test("nor outside of one", async () => {
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, async (_request: Request, _blob: Blob) => "unread");
+    await entry(exampleRequest(), new Blob(["x"]));
+    const [request, blob] = inputOf(await lastCapsule(hc)) as [Request, Blob];
+    const absent = { code: "content-not-recorded" };
+    await expect(request.json()).rejects.toMatchObject(absent);
+    await expect(blob.text()).rejects.toMatchObject(absent);
+    await expect(Blob.prototype.text.call(blob)).rejects.toMatchObject(absent);
+  });
+});
+
+describe("G1: the platform", () => {
+  test("is as it was once the last instance is closed, and looks so before", async () => {
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, (request: Request) => request.text());
+    await entry(exampleRequest());
+    for (const [type, name] of [
+      [Blob, "text"],
+      [Request, "json"],
+      [Response, "clone"],
+    ] as const) {
+      const method = Reflect.get(type.prototype, name) as (...input: unknown[]) => unknown;
+      expect(method).not.toBe(Reflect.get(original, name));
+      expect([method.name, method.length]).toEqual([name, 0]);
+    }
+    await hc.close();
+    expect({
+      text: Blob.prototype.text,
+      json: Request.prototype.json,
+      clone: Response.prototype.clone,
+    }).toEqual(original);
+  });
+
+  test("a method called on something else fails as it did", async () => {
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, async (request: Request) => {
+      await request.text();
+      const attempts = [Request.prototype.text.call({} as Request), Blob.prototype.text.call({} as Blob)];
+      return (await Promise.allSettled(attempts)).map(({ status }) => status);
+    });
+    expect((await recordAndReplay(hc, entry, exampleRequest())).value).toEqual(["rejected", "rejected"]);
+  });
+});
