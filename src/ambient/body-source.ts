@@ -37,6 +37,11 @@ export function patchBodies(): Undo[] {
   return [...patchReaders("Blob"), letGo];
 }
 
+/** Notes that a Request or Response has come back from a record: what a stage that is not run has returned. */
+export function comesFromRecord(body: object): void {
+  if (headOf(body) !== undefined) comesFromOutside(body);
+}
+
 /** Notes that a Request or Response has come into a run from outside. */
 export function comesFromOutside(body: object): void {
   if (!isPatched) return;
@@ -50,24 +55,25 @@ function patchReaders(what: Content): Undo[] {
   // Not every Node has each of them.
   return READERS[what]
     .filter((name) => name in prototype)
-    .map((name) => patch(prototype, name, (original) => createReader(what, name, original as Method)));
+    .map((name) => patch(prototype, name, (original) => createReader(what, name, original)));
 }
 
 function patchClone(what: "Request" | "Response"): Undo {
   return patch(platformClass(what).prototype as unknown as Methods, "clone", (original) =>
     resemble(function (this: object): unknown {
-      const copy = (original as Method).call(this) as object;
+      const copy = original.call(this) as object;
       if (fromOutside.has(this)) fromOutside.add(copy);
       return copy;
-    }, original as Method),
+    }, original),
   );
 }
 
 function createReader(what: Content, name: string, original: Method): Method {
+  const blob = platformClass("Blob");
   const reader = resemble(function (this: object): unknown {
-    const isHead = typeof this === "object" && headOf(this) !== undefined;
+    const isHead = headOf(this) !== undefined;
     const capture = captured("bodies");
-    if (capture === undefined || !(what === "Blob" ? this instanceof Blob : fromOutside.has(this))) {
+    if (capture === undefined || !(what === "Blob" ? this instanceof blob : fromOutside.has(this))) {
       return isHead && what === "Blob" ? Promise.reject(contentNotRecorded(what)) : original.call(this);
     }
     const { call, conductor } = capture;

@@ -26,7 +26,7 @@ import { callSite } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
-import { comesFromOutside } from "../ambient/body-source.js";
+import { comesFromOutside, comesFromRecord } from "../ambient/body-source.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { quietly } from "../stage/quiet.js";
@@ -173,7 +173,7 @@ export class Recording implements RunListener {
     const entry = this.#calls[call.index];
     if (this.#closed || entry === undefined) return;
     entry.duration = this.#now() - entry.at;
-    entry.outcome = this.#takeOutcome(outcome, call.definition.record);
+    entry.outcome = this.#takeOutcome(outcome, call.definition.record, comesFromRecord);
     // A generator or a stream as a result is not looked into, so nothing can be said of it later. What is
     // over a limit is another matter: the program makes it again, and its head is compared.
     if (
