@@ -40,11 +40,11 @@ export function reviveFormData(pairs: readonly Pair[]): FormData {
   return form;
 }
 
-export function reviveBlob(size: number, type: string): Blob {
+export function reviveBlob(size: unknown, type: string): Blob {
   return dressBlob(new (platformClass("Blob"))([], { type }), "Blob", { size, type });
 }
 
-export function reviveFile(size: number, type: string, name: string, lastModified: number): File {
+export function reviveFile(size: unknown, type: string, name: string, lastModified: number): File {
   const file = new (platformClass("File"))([], name, { type, lastModified });
   return dressBlob(file, "File", { size, type, name, lastModified });
 }
@@ -83,7 +83,7 @@ export function reviveRequest(fields: Fields): Request {
   return dress(request, "Request", fields);
 }
 
-/** Statuses with which no Response can be made, and those with which none can have a body. */
+/** Statuses with which a Response can have no body. */
 const WITHOUT_BODY: ReadonlySet<unknown> = new Set([101, 103, 204, 205, 304]);
 
 export function reviveResponse(fields: Fields): Response {
@@ -132,7 +132,9 @@ function dress<T extends Request | Response>(value: T, what: HeadName, fields: F
 const BLOB_READERS = ["text", "arrayBuffer", "bytes"] as const;
 
 function dressBlob<T extends Blob>(blob: T, what: HeadName, fields: Fields): T {
-  define(blob, "size", fields["size"]);
+  const { size } = fields;
+  if (typeof size !== "number" || !(size >= 0)) throw new TypeError("a Blob of no size");
+  define(blob, "size", size);
   const reader = (key: string): (() => unknown) | undefined => {
     const method: unknown = Reflect.get(Object.getPrototypeOf(blob) as object, key);
     return typeof method === "function" && headReaders.has(method) ? (method as () => unknown) : undefined;
@@ -143,7 +145,6 @@ function dressBlob<T extends Blob>(blob: T, what: HeadName, fields: Fields): T {
   }
   define(blob, "stream", () => reader("stream")?.call(blob) ?? absentContent(what));
   define(blob, "slice", (start?: number, end?: number, type?: string) => {
-    const size = fields["size"] as number;
     const [from, to] = [position(start ?? 0, size), position(end ?? size, size)];
     // Made by the platform, so that the type is what it makes of it.
     const part = platformClass("Blob").prototype.slice.call(blob, 0, 0, type);
