@@ -30,9 +30,11 @@ export class HindcastError extends Error {
     super(message, options);
     this.name = "HindcastError";
     this.code = code;
-    Object.defineProperty(this, BRAND, { value: true });
   }
 }
+
+// On the prototype, so that one that comes back from a capsule has it too.
+Object.defineProperty(HindcastError.prototype, BRAND, { value: true });
 
 /** Whether a thrown value came from this library, whichever copy of it. */
 export function isHindcastError(value: unknown): value is HindcastError {

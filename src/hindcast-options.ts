@@ -1,11 +1,13 @@
 /** What `hindcast()` is given, and what becomes of it: each function gives an option's value, or says what is wrong with it. */
-import { CAPTURE_SOURCES } from "./ambient/ambient.js";
+import { BUILT_IN_PATCHES, type BuiltInSource, type HttpCapture, type Patches } from "./ambient/ambient.js";
+import type { Undo } from "./ambient/patch.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
 import type { Limits } from "./capsule/limits.js";
 import type { ContractMode } from "./contract/contract.js";
+import { type Duration, milliseconds } from "./duration.js";
 import { HindcastError } from "./errors.js";
 import type { Failure, Logger } from "./record/failure-report.js";
-import { keep, type KeepRule } from "./record/keep.js";
+import { keep, type KeepRule, priorityOf } from "./record/keep.js";
 import type { VersionSource } from "./stage/definition.js";
 import type { CaptureSource } from "./stage/seam.js";
 import { memoryStore } from "./stores/memory-store.js";
@@ -22,20 +24,43 @@ export interface HindcastOptions {
   readonly contracts?: ContractMode;
   /** The seed of runs whose pipeline and caller give none. Default: drawn for each run. */
   readonly seed?: number | (() => number);
-  /** What runs read from their platform without declaring it: all of it (the default), none, or by source. */
-  readonly capture?: boolean | Partial<Readonly<Record<CaptureSource, boolean>>>;
+  /**
+   * What runs read from their platform without declaring it: all of it (the default), none, or by source.
+   * Clients of `node:http` only where `http` is given: `httpCapture()` of `hindcast/http`.
+   */
+  readonly capture?:
+    | boolean
+    | (Partial<Readonly<Record<BuiltInSource, boolean>>> & { readonly http?: HttpCapture | false });
   /** How much of a value and of a run is recorded. */
   readonly limits?: Partial<Limits>;
   /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
   readonly classes?: readonly RecordableClass[];
   /** Bytes that may wait for the store before runs are lost. Default 64 MiB. */
   readonly queueBytes?: number;
+  /** What to do when the process is asked to end. Default: nothing, it is the service that calls `close()`. */
+  readonly shutdown?: ShutdownOptions;
+  /**
+   * Called at the end of each run that is kept, in that run's context, with a promise that resolves once its capsule
+   * is stored or lost (30 s at the most): for platforms that stop a process when it has answered. It never rejects.
+   */
+  readonly waitUntil?: (stored: Promise<void>) => void;
   /** Called when something of the library's, or given to it, fails; at most once for each kind of failure. */
   readonly onError?: (failure: Failure) => void;
   /** Told of the same failures; a pino logger fits. Default: process warnings. */
   readonly logger?: Logger;
 }
 
+export interface ShutdownOptions {
+  /**
+   * On these, what is on its way is stored. Where nothing else in the process listens to the signal, the process then
+   * ends by it; where something does, that decides. Default: none.
+   */
+  readonly signals?: readonly NodeJS.Signals[];
+  /** How long that may take. Default 5 s. */
+  readonly deadline?: Duration;
+}
+
+const DEFAULT_SHUTDOWN_DEADLINE = "5s";
 const DEFAULT_QUEUE_BYTES = 64 * 1024 * 1024;
 export const MAXIMUM_SEED = 0xffff_ffff;
 
@@ -54,7 +79,10 @@ export function serviceOf({ service }: HindcastOptions): { name: string; version
   return { name, version };
 }
 
-export function mustBeHooks({ onError, logger, classes }: HindcastOptions): void {
+export function mustBeHooks({ onError, logger, classes, waitUntil }: HindcastOptions): void {
+  if (waitUntil !== undefined && typeof waitUntil !== "function") {
+    throw new HindcastError("invalid-options", "hindcast({ waitUntil }): give a function.");
+  }
   if (onError !== undefined && typeof onError !== "function") {
     throw new HindcastError("invalid-options", "hindcast({ onError }): give a function.");
   }
@@ -90,7 +118,31 @@ export function rulesOf(options: HindcastOptions): readonly KeepRule[] {
       );
     }
   }
-  return [...(rules as readonly KeepRule[])];
+  for (const { name, priority } of rules as readonly KeepRule[]) {
+    if (priority !== undefined && !Number.isFinite(priority)) {
+      throw new HindcastError(
+        "invalid-options",
+        `hindcast({ keep }): the priority of "${name}" is ${String(priority)}; give a number.`,
+      );
+    }
+  }
+  return [...(rules as readonly KeepRule[])].sort((a, b) => priorityOf(b) - priorityOf(a));
+}
+
+export function shutdownOf({ shutdown = {} }: HindcastOptions): {
+  readonly signals: readonly NodeJS.Signals[];
+  readonly deadline: number;
+} {
+  const { signals = [], deadline = DEFAULT_SHUTDOWN_DEADLINE } = shutdown;
+  for (const signal of Array.isArray(signals) ? (signals as readonly unknown[]) : [signals]) {
+    if (typeof signal !== "string" || !/^SIG[A-Z\d]+$/.test(signal) || /^SIG(?:KILL|STOP)$/.test(signal)) {
+      throw new HindcastError(
+        "invalid-options",
+        `hindcast({ shutdown: { signals } }): ${JSON.stringify(signal)} is no signal one can listen to; give some such as "SIGTERM".`,
+      );
+    }
+  }
+  return { signals: [...signals], deadline: milliseconds(deadline, "hindcast({ shutdown: { deadline } })") };
 }
 
 export function modeOf(mode: ContractMode | undefined, what: string): ContractMode | undefined {
@@ -103,17 +155,29 @@ export function modeOf(mode: ContractMode | undefined, what: string): ContractMo
   return mode;
 }
 
-export function capturesOf({ capture = true }: HindcastOptions): ReadonlySet<CaptureSource> {
-  if (typeof capture === "boolean") return new Set(capture ? CAPTURE_SOURCES : []);
+export function capturesOf({ capture = true }: HindcastOptions): Patches {
+  if (typeof capture === "boolean") return new Map(capture ? BUILT_IN_PATCHES : []);
   for (const name of Object.keys(capture)) {
-    if (!CAPTURE_SOURCES.includes(name as CaptureSource)) {
+    if (name !== "http" && !BUILT_IN_PATCHES.has(name as BuiltInSource)) {
+      const known = [...BUILT_IN_PATCHES.keys(), "http"].join(", ");
       throw new HindcastError(
         "invalid-options",
-        `hindcast({ capture }) has no source "${name}"; the sources are ${CAPTURE_SOURCES.join(", ")}.`,
+        `hindcast({ capture }) has no source "${name}"; the sources are ${known}.`,
       );
     }
   }
-  return new Set(CAPTURE_SOURCES.filter((source) => capture[source] ?? true));
+  const { http = false } = capture;
+  if (http !== false && typeof (http as Partial<HttpCapture> | null)?.patch !== "function") {
+    throw new HindcastError(
+      "invalid-options",
+      "hindcast({ capture: { http } }): give httpCapture() of hindcast/http, or false.",
+    );
+  }
+  const patches = new Map<CaptureSource, () => Undo[]>(
+    [...BUILT_IN_PATCHES].filter(([source]) => capture[source] ?? true),
+  );
+  if (http !== false) patches.set("http", http.patch);
+  return patches;
 }
 
 export function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {

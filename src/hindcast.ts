@@ -1,6 +1,6 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
-import { captureAmbient } from "./ambient/ambient.js";
+import { captureAmbient, type Patches } from "./ambient/ambient.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
 import { resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
@@ -8,7 +8,7 @@ import { type ContractMode, createContract } from "./contract/contract.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
 import { Turns } from "./effects/turns.js";
-import { HindcastError } from "./errors.js";
+import { ContractViolation, HindcastError } from "./errors.js";
 import {
   MAXIMUM_SEED,
   capturesOf,
@@ -19,24 +19,26 @@ import {
   queueBytesOf,
   rulesOf,
   serviceOf,
+  shutdownOf,
   storeOf,
   versionOf,
   type HindcastOptions,
 } from "./hindcast-options.js";
 import { createRunId, drawSeed } from "./ids.js";
 import { clearTimeoutOriginal, mathRandom, setTimeoutOriginal, wallClock } from "./originals.js";
-import { CapsuleQueue } from "./record/capsule-queue.js";
+import { CapsuleQueue, type LossReason, type Losses } from "./record/capsule-queue.js";
 import { FailureReport } from "./record/failure-report.js";
-import type { KeepRule } from "./record/keep.js";
+import { type KeepRule, worthOf } from "./record/keep.js";
 import { Recording, type RecordingOptions, type RunSummary } from "./record/recording.js";
 import { createRecordingConductor } from "./record/recording-conductor.js";
 import { conversionOf } from "./stage/conversion.js";
 import { createDecorator } from "./stage/decorator.js";
 import type { Conversion, Definition, VersionSource } from "./stage/definition.js";
 import { Run } from "./stage/run.js";
-import { activeCallOf } from "./stage/scopes.js";
+import { activeCallOf, detached } from "./stage/scopes.js";
+import { isQuiet } from "./stage/quiet.js";
 import type { Host } from "./stage/host.js";
-import type { CaptureSource, FailureSource, RunListener } from "./stage/seam.js";
+import type { FailureSource, RunListener } from "./stage/seam.js";
 import type { AnyFunction } from "./stage/stage.js";
 import type {
   DataOptions,
@@ -49,6 +51,7 @@ import { mustBeFunction, nameOf, wrapStage } from "./stage/wrap.js";
 import type { Store } from "./stores/store.js";
 import { SEED_BAGGAGE } from "./telemetry/names.js";
 import { createSpanListener } from "./telemetry/spans.js";
+import { unawaited } from "./unawaited.js";
 import { LIBRARY_VERSION } from "./version.js";
 
 /** The run that the current code is part of. */
@@ -80,8 +83,10 @@ export interface HindcastStats {
     /** Acknowledged by the store. */
     readonly stored: number;
     readonly storedBytes: number;
-    /** Kept, but lost: to a full queue, a failing codec, a failing store. */
-    readonly lost: { readonly queue: number; readonly codec: number; readonly store: number };
+    /** Kept, but lost: to a full queue, a failing codec, a failing store, the end of the process. */
+    readonly lost: Losses;
+    /** The same, by the rule that kept them; rules that lost nothing are not there. */
+    readonly lostByRule: Readonly<Record<string, Losses>>;
   };
   /** Failures that were caught, by where. */
   readonly failures: Readonly<Record<FailureSource, number>>;
@@ -141,7 +146,7 @@ type AnyOptions = {
 /** What a replay needs of an instance. */
 export interface ReplayHost extends Host {
   readonly recordingOptions: RecordingOptions;
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Patches;
   /** By name, those whose instances it can give back. */
   readonly classes: ReadonlyMap<string, RecordableClass>;
 }
@@ -159,7 +164,7 @@ class Instance implements Hindcast, ReplayHost {
   readonly store: Store;
   readonly recordingOptions: RecordingOptions;
   readonly classes: ReadonlyMap<string, RecordableClass>;
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Patches;
   readonly ingest = this.#factory("ingest") as Hindcast["ingest"];
   readonly feature = this.#factory("feature") as Hindcast["feature"];
   readonly infer = this.#factory("infer") as Hindcast["infer"];
@@ -175,6 +180,8 @@ class Instance implements Hindcast, ReplayHost {
   readonly #failures: FailureReport;
   readonly #queue: CapsuleQueue;
   readonly #releaseAmbient: () => void;
+  readonly #waitUntil: HindcastOptions["waitUntil"];
+  #releaseSignals: (() => void) | undefined;
   #started = 0;
   #ended = 0;
   #discarded = 0;
@@ -194,7 +201,12 @@ class Instance implements Hindcast, ReplayHost {
     mustBeSeedSource(options.seed, "hindcast({ seed })");
     this.#failures = new FailureReport(options.onError, options.logger);
     this.#queue = new CapsuleQueue(this.store, queueBytesOf(options), this.#report);
-    this.classes = new Map((options.classes ?? []).map((one) => [one.name, one]));
+    // A program may see this library's own errors, in a replay above all.
+    this.classes = new Map(
+      [HindcastError, ContractViolation, ...(options.classes ?? [])].map((one) => [one.name, one]),
+    );
+    this.#waitUntil = options.waitUntil;
+    const { signals, deadline } = shutdownOf(options);
     this.captures = capturesOf(options);
     this.recordingOptions = {
       service,
@@ -206,7 +218,24 @@ class Instance implements Hindcast, ReplayHost {
     };
     // Last of all: an instance that could not be made leaves nothing patched.
     // One that keeps nothing records nothing, and has no use for patches.
-    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? this.captures : []);
+    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? this.captures : new Map());
+    if (signals.length > 0) void this.#respondTo(signals, deadline);
+  }
+
+  async #respondTo(signals: readonly NodeJS.Signals[], deadline: number): Promise<void> {
+    try {
+      const { respondToSignals } = await import("./record/shutdown-signals.js");
+      if (this.#closing !== undefined) return;
+      this.#releaseSignals = respondToSignals(signals, {
+        flush: () => this.flush({ timeout: deadline }),
+        close: async () => {
+          await this.close({ timeout: deadline });
+          this.#queue.abandon();
+        },
+      });
+    } catch (error) {
+      this.#report("listener", error);
+    }
   }
 
   open(root: Definition, input: readonly unknown[]): Run | undefined {
@@ -220,6 +249,8 @@ class Instance implements Hindcast, ReplayHost {
   }
 
   #open(root: Definition, input: readonly unknown[]): Run | undefined {
+    // What a rule, a hook or a span processor does while it is told of a run is not a run.
+    if (isQuiet()) return undefined;
     const recorded = this.#keep.length > 0 && this.#closing === undefined;
     const spans = this.#spanListener();
     if (!recorded && spans === undefined) return undefined;
@@ -272,14 +303,17 @@ class Instance implements Hindcast, ReplayHost {
   }
 
   close({ timeout = DEFAULT_FLUSH_TIMEOUT }: FlushOptions = {}): Promise<void> {
-    this.#closing ??= within(this.#closeStore(), milliseconds(timeout, "close({ timeout })"));
+    const limit = milliseconds(timeout, "close({ timeout })");
+    this.#closing ??= within(this.#closeStore(limit), limit);
     return this.#closing;
   }
 
-  async #closeStore(): Promise<void> {
+  async #closeStore(limit: number): Promise<void> {
     this.#releaseAmbient();
-    await this.#queue.drain();
+    this.#releaseSignals?.();
+    await within(this.#queue.drain(), limit);
     try {
+      // Also where it has not taken everything in time: what it holds open may keep the process alive.
       await this.store.close();
     } catch (error) {
       this.#report("store", error);
@@ -291,7 +325,11 @@ class Instance implements Hindcast, ReplayHost {
   }
 
   stats(): HindcastStats {
-    const { stored, storedBytes, lostToFullQueue, lostToCodec, lostToStore } = this.#queue.counters;
+    const { stored, lost } = this.#queue;
+    const total: Record<LossReason, number> = { queue: 0, codec: 0, store: 0, exit: 0 };
+    for (const losses of lost.values()) {
+      for (const reason of Object.keys(total) as LossReason[]) total[reason] += losses[reason];
+    }
     return {
       runs: {
         started: this.#started,
@@ -301,9 +339,10 @@ class Instance implements Hindcast, ReplayHost {
       },
       capsules: {
         waiting: this.#queue.waiting,
-        stored,
-        storedBytes,
-        lost: { queue: lostToFullQueue, codec: lostToCodec, store: lostToStore },
+        stored: stored.count,
+        storedBytes: stored.bytes,
+        lost: total,
+        lostByRule: Object.fromEntries([...lost].map(([rule, losses]) => [rule, { ...losses }])),
       },
       failures: this.#failures.counts(),
     };
@@ -323,15 +362,32 @@ class Instance implements Hindcast, ReplayHost {
 
   readonly #runEnded = (recording: Recording): void => {
     this.#ended += 1;
-    const summary = recording.summary();
+    // A rule that changed it would change what is stored.
+    const summary = Object.freeze(recording.summary());
     if (!summary.exact) this.#inexact += 1;
     for (const { code, message } of recording.reasons) {
       if (code === "uncontrolled") this.#failures.notice(message);
     }
     const rule = this.#keep.find((candidate) => this.#keeps(candidate, summary));
-    if (rule === undefined) this.#discarded += 1;
-    else this.#queue.add(recording, summary, rule.name);
+    if (rule === undefined) {
+      this.#discarded += 1;
+      return;
+    }
+    const isOnItsWay = this.#queue.add(recording, summary, rule.name, worthOf(summary, rule));
+    if (isOnItsWay && this.#waitUntil !== undefined) this.#tellToWait(this.#waitUntil);
   };
+
+  #tellToWait(waitUntil: (stored: Promise<void>) => void): void {
+    const stored = detached(() =>
+      within(this.#queue.drain(), milliseconds(DEFAULT_FLUSH_TIMEOUT, "waitUntil"), "unreferenced"),
+    );
+    const failed = (error: unknown): void => this.#report("waitUntil", error);
+    try {
+      unawaited(waitUntil(stored), failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
 
   #spanListener(): RunListener | undefined {
     try {
@@ -346,7 +402,10 @@ class Instance implements Hindcast, ReplayHost {
   #keeps(rule: KeepRule, summary: RunSummary): boolean {
     try {
       const kept: unknown = rule.keeps(summary);
-      if (kept instanceof Promise) kept.catch((error: unknown) => this.#report("keep", error));
+      // The promise may be rejected as well; that is the same failure, and counted once.
+      if (unawaited(kept, () => undefined)) {
+        throw new TypeError(`keep rule "${rule.name}" returned a promise: decide at once, from the summary`);
+      }
       return kept === true;
     } catch (error) {
       this.#report("keep", error);
@@ -358,14 +417,13 @@ class Instance implements Hindcast, ReplayHost {
   #seedOf(root: Definition, input: readonly unknown[]): number {
     try {
       const { seed } = root;
-      if (seed !== undefined)
-        return mustBeSeed(typeof seed === "number" ? seed : seed(...(input as never[])), "seed");
+      if (seed !== undefined) return drawnSeed(typeof seed === "number" ? seed : seed(...(input as never[])));
       const inherited = propagation.getActiveBaggage()?.getEntry(SEED_BAGGAGE)?.value;
       if (inherited !== undefined && /^\d{1,10}$/.test(inherited) && Number(inherited) <= MAXIMUM_SEED) {
         return Number(inherited);
       }
       if (this.#seed !== undefined) {
-        return mustBeSeed(typeof this.#seed === "number" ? this.#seed : this.#seed(), "seed");
+        return drawnSeed(typeof this.#seed === "number" ? this.#seed : this.#seed());
       }
     } catch (error) {
       // A seed that cannot be had must not cost the service a decision.
@@ -412,11 +470,18 @@ class Instance implements Hindcast, ReplayHost {
   }
 }
 
-/** What `work` comes to, or nothing after so long. The wait keeps no process alive. */
-async function within(work: Promise<void>, limit: number): Promise<void> {
+/** What a seed function gave. It may have given a promise, and that may be rejected: it is no seed, and that is told. */
+function drawnSeed(seed: number): number {
+  unawaited(seed, () => undefined);
+  return mustBeSeed(seed, "seed");
+}
+
+/** Waits for `work`, for so long at the most. Who waits for this keeps the process alive, or it would end without an answer. */
+async function within(work: Promise<void>, limit: number, timerIs?: "unreferenced"): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {
-    timer = setTimeoutOriginal(resolve, limit).unref();
+    timer = setTimeoutOriginal(resolve, limit);
+    if (timerIs === "unreferenced") timer.unref();
   });
   await Promise.race([work, timeout]);
   clearTimeoutOriginal(timer);

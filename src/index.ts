@@ -19,7 +19,8 @@ export {
   type HindcastStats,
   hindcast,
 } from "./hindcast.js";
-export type { HindcastOptions } from "./hindcast-options.js";
+export type { HindcastOptions, ShutdownOptions } from "./hindcast-options.js";
+export type { Losses, LossReason } from "./record/capsule-queue.js";
 export type { Failure, Logger } from "./record/failure-report.js";
 export { type KeepRule, keep } from "./record/keep.js";
 export type { RunSummary } from "./record/recording.js";

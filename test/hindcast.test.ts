@@ -79,7 +79,8 @@ describe("what it makes", () => {
         waiting: 0,
         stored: 0,
         storedBytes: 0,
-        lost: expect.objectContaining({ queue: 0, codec: 0, store: 0 }),
+        lost: { queue: 0, codec: 0, store: 0, exit: 0 },
+        lostByRule: {},
       },
       failures: expect.objectContaining({
         listener: 0,

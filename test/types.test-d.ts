@@ -1,5 +1,6 @@
 /** The types tell the truth (G1): what compiles here, and what must not, is what a user meets. */
 import { hindcast } from "hindcast";
+import { type Divergence, replay } from "hindcast/replay";
 import { z } from "zod";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -128,3 +129,148 @@ isTrue<Equal<typeof db, typeof client>>();
 hc.effects("db", client, ["put"]);
 
 export { decided, Model, score };
+
+// Overloads, `this`, type guards and assertions are kept where no contract stands.
+function overloaded(x: number): number;
+function overloaded(x: string, y: string): string;
+function overloaded(x: number | string, y?: string): number | string {
+  return y === undefined ? x : `${x}${y}`;
+}
+const either = hc.tool({ name: "either" }, overloaded);
+isTrue<Equal<typeof either, typeof overloaded>>();
+const [ofNumber, ofText]: [number, string] = [either(1), either("a", "b")];
+// @ts-expect-error no overload takes one text
+either("a");
+const owned = hc.tool({ name: "owned" }, function (this: { factor: number }, x: number) {
+  return x * this.factor;
+});
+isTrue<Equal<ThisParameterType<typeof owned>, { factor: number }>>();
+// @ts-expect-error it needs its `this`
+owned(1);
+const ownedByContract = hc.decide({ name: "owned", input: Features }, function (this: { factor: number }, f) {
+  return f.debtRatio * this.factor;
+});
+isTrue<Equal<ThisParameterType<typeof ownedByContract>, { factor: number }>>();
+const isText = hc.tool({ name: "is-text" }, (value: unknown): value is string => typeof value === "string");
+isTrue<Equal<typeof isText, (value: unknown) => value is string>>();
+const first = hc.tool({ name: "first" }, async <T>(list: readonly T[]): Promise<T | undefined> => list[0]);
+isTrue<Equal<typeof first, <T>(list: readonly T[]) => Promise<T | undefined>>>();
+
+// Rest and optional parameters, and a sync function that returns one of several things.
+const many = hc.tool({ name: "many" }, (a: string, b = 1, ...rest: boolean[]) => [a, b, rest] as const);
+isTrue<Equal<Parameters<typeof many>, [a: string, b?: number | undefined, ...rest: boolean[]]>>();
+isTrue<Equal<ReturnType<typeof many>, readonly [string, number, boolean[]]>>();
+
+// Generators, async generators and streams keep their types.
+const counted = hc.tool({ name: "counted" }, function* (limit: number): Generator<number, string, boolean> {
+  return (yield limit) ? "yes" : "no";
+});
+isTrue<Equal<ReturnType<typeof counted>, Generator<number, string, boolean>>>();
+const tokens = hc.infer({ name: "tokens", model }, async function* (prompt: string) {
+  yield prompt;
+  return 1;
+});
+isTrue<Equal<ReturnType<typeof tokens>, AsyncGenerator<string, number, unknown>>>();
+const body = hc.tool({ name: "body" }, () => new ReadableStream<Uint8Array>());
+isTrue<Equal<ReturnType<typeof body>, ReadableStream<Uint8Array>>>();
+const underContract = hc.infer({ name: "tokens", model, input: Features }, async function* (f) {
+  yield f.debtRatio;
+});
+isTrue<Equal<Parameters<typeof underContract>, [input: { debtRatio: number }]>>();
+isTrue<Equal<ReturnType<typeof underContract>, AsyncGenerator<number, void, unknown>>>();
+
+// A promise of a class of its own, and a thenable, are what they were.
+class Tapped<T> extends Promise<T> {
+  tap(): this {
+    return this;
+  }
+}
+const tapped = hc.tool({ name: "tapped" }, (x: number) => new Tapped<number>((resolve) => resolve(x)));
+isTrue<Equal<ReturnType<typeof tapped>, Tapped<number>>>();
+
+// Stages fed with one another: the output of one is the input of the next, or it does not compile.
+const load = hc.ingest({ name: "load", data, output: Application }, async (id: string) => ({
+  debt: id.length,
+  income: 1,
+}));
+const chained = hc.pipeline({ name: "chained" }, async (id: string) => decide(featurize(await load(id))));
+isTrue<Equal<typeof chained, (id: string) => Promise<{ action: "notify" | "ignore"; at: number }>>>();
+// @ts-expect-error an application is no features
+hc.pipeline({ name: "x" }, async (id: string) => decide(await load(id)));
+// @ts-expect-error the features are in a promise only if their stage is asynchronous, as `load` is
+hc.pipeline({ name: "x" }, (id: string) => featurize(load(id)));
+// @ts-expect-error a text where the contract wants a number, in a promise
+hc.decide({ name: "x", output: z.number() }, async () => "one");
+
+// What no decorator of a stage fits.
+class Misplaced {
+  // @ts-expect-error a getter is no method
+  @hc.tool({})
+  get computed(): number {
+    return 1;
+  }
+
+  // @ts-expect-error a setter is no method
+  @hc.tool({})
+  set written(_value: number) {}
+
+  // @ts-expect-error an accessor is no method
+  @hc.tool({})
+  accessor kept = 1;
+
+  // @ts-expect-error a function in a field is no method: wrap it
+  @hc.tool({})
+  arrow = (): number => 1;
+
+  // @ts-expect-error the method's parameter is not what the contract gives
+  @hc.decide({ input: Features })
+  decide(text: string): string {
+    return text;
+  }
+
+  // @ts-expect-error a feature without data, as a decorator too
+  @hc.feature({})
+  feature(): number {
+    return 1;
+  }
+
+  @hc.tool({})
+  static of(): Misplaced {
+    return new Misplaced();
+  }
+
+  @hc.tool({})
+  async *tokens(prompt: string): AsyncGenerator<string> {
+    yield prompt;
+  }
+}
+isTrue<Equal<Misplaced["tokens"], (prompt: string) => AsyncGenerator<string>>>();
+// @ts-expect-error a class is no method
+@hc.tool({})
+class Decorated {}
+
+// Effects are what they wrap.
+const draw = hc.effect({ name: "draw" }, <T>(list: readonly T[]): T | undefined => list[0]);
+isTrue<Equal<typeof draw, <T>(list: readonly T[]) => T | undefined>>();
+const pick = hc.effect({ name: "either" }, overloaded);
+isTrue<Equal<typeof pick, typeof overloaded>>();
+// @ts-expect-error `other` is no method
+hc.effects("db", client, ["missing", "get"]);
+// @ts-expect-error an effect wraps a function
+hc.effect({ name: "x" }, 1);
+
+// A replay gives what the entry gives.
+declare const capsule: Uint8Array;
+const replayed = await replay(capsule, chained);
+if (replayed.outcome.status === "ok") {
+  isTrue<Equal<typeof replayed.outcome.value, { action: "notify" | "ignore"; at: number }>>();
+}
+if (replayed.recorded.status === "ok") isTrue<Equal<typeof replayed.recorded.value, unknown>>();
+isTrue<Equal<typeof replayed.verdict, "identical" | "diverged" | "unresolved">>();
+if (replayed.verdict === "diverged") isTrue<Equal<typeof replayed.divergence, Divergence>>();
+// @ts-expect-error there is a reason only where it could not be told
+void replayed.reason;
+// @ts-expect-error an entry is a function
+await replay(capsule, client);
+
+export { Decorated, ofNumber, ofText };

@@ -1,5 +1,5 @@
 /**
- * Captures what a program reads from its platform without declaring it. The patches are the
+ * Captures what a program reads from its platform without declaring it, and notices the rest. The patches are the
  * process's: made when the first instance asks for them, undone when the last has let go.
  */
 import { syncBuiltinESMExports } from "node:module";
@@ -8,29 +8,42 @@ import { patchAbortSignal } from "./abort-source.js";
 import { patchBodies } from "./body-source.js";
 import { patchClock } from "./clock-source.js";
 import { patchCrypto } from "./crypto-source.js";
+import { patchFetch } from "./fetch-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
 import { patchTimers } from "./timer-source.js";
+import { patchUndeclared } from "./undeclared-source.js";
 
-const PATCHES: Readonly<Record<CaptureSource, () => Undo[]>> = {
-  random: () => [patchRandom()],
-  clock: patchClock,
-  crypto: patchCrypto,
-  timers: () => [...patchTimers(), patchAbortSignal()],
-  bodies: patchBodies,
-};
+/** The sources that the library captures by itself. */
+export type BuiltInSource = Exclude<CaptureSource, HttpCapture["source"]>;
 
-/** Every source there is. */
-export const CAPTURE_SOURCES: readonly CaptureSource[] = ["random", "clock", "crypto", "timers", "bodies"];
+/** Captures clients of `node:http` and `node:https`; `httpCapture()` of `hindcast/http` makes one. */
+export interface HttpCapture {
+  readonly source: "http";
+  readonly patch: () => Undo[];
+}
+
+/** How each source is captured. */
+export type Patches = ReadonlyMap<CaptureSource, () => Undo[]>;
+
+export const BUILT_IN_PATCHES: ReadonlyMap<BuiltInSource, () => Undo[]> = new Map([
+  ["random", () => [patchRandom()]],
+  ["clock", patchClock],
+  ["crypto", patchCrypto],
+  ["timers", () => [...patchTimers(), patchAbortSignal()]],
+  ["bodies", patchBodies],
+  ["fetch", patchFetch],
+  ["undeclared", patchUndeclared],
+]);
 
 const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();
 
-/** Captures `sources` until the returned function is called. */
-export function captureAmbient(sources: Iterable<CaptureSource>): Undo {
-  const mine = [...sources];
-  for (const source of mine) {
+/** Captures the sources of `patches` until the returned function is called. */
+export function captureAmbient(patches: Patches): Undo {
+  const mine = [...patches.keys()];
+  for (const [source, make] of patches) {
     const known = installed.get(source);
-    if (known === undefined) installed.set(source, { users: 1, undo: PATCHES[source]() });
+    if (known === undefined) installed.set(source, { users: 1, undo: make() });
     else known.users += 1;
   }
   // Named imports of built-in modules are copies, which only this brings up to date.

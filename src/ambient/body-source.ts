@@ -5,19 +5,25 @@
  * A Blob is read by the platform, always. A body that the program has made itself is read by the
  * program's own microtasks, and is none of this: so of Requests and Responses only those count that
  * came from outside, which the recording tells (`comesFromOutside`), and clones of them.
+ *
+ * A Response that passes through `passageOf` is read chunk by chunk. It is another object than the one
+ * that came, and is none of those either, unless a stage gives it on inside of something: then whoever
+ * reads it reads the chunks as well, and both are in the record.
  */
+import { Readable } from "node:stream";
 import { platformClass } from "../capsule/platform-values.js";
-import { contentNotRecorded, headOf, headReaders } from "../capsule/recorded-head.js";
-import { suspend } from "../stage/scopes.js";
+import { absentContent, contentNotRecorded, headReaders, isBareHead } from "../capsule/recorded-head.js";
+import { isSuspended, suspend } from "../stage/scopes.js";
 import { captured, nextEffect } from "./captured.js";
-import { patch, resemble, type Undo } from "./patch.js";
+import { type Getter, patch, patchGetter, resemble, type Undo } from "./patch.js";
 
-type Content = "Blob" | "Request" | "Response";
+type Body = "Request" | "Response";
+type Content = "Blob" | Body;
 type Method = (this: object) => unknown;
 type Methods = Record<string, Method>;
 
 const READERS: Readonly<Record<Content, readonly string[]>> = {
-  Blob: ["text", "arrayBuffer", "bytes"],
+  Blob: ["text", "arrayBuffer", "bytes", "stream"],
   Request: ["text", "json", "arrayBuffer", "bytes", "blob", "formData"],
   Response: ["text", "json", "arrayBuffer", "bytes", "blob", "formData"],
 };
@@ -26,6 +32,8 @@ let isPatched = false;
 /** Of Request and Response: Node loads them when they are first asked for, so they wait for the first that comes. */
 const later: Undo[] = [];
 let fromOutside = new WeakSet<object>();
+/** What the program has of the streams of their bodies. */
+let streams = new WeakMap<object, ReadableStream>();
 
 export function patchBodies(): Undo[] {
   isPatched = true;
@@ -33,21 +41,17 @@ export function patchBodies(): Undo[] {
     isPatched = false;
     for (const undo of later.splice(0).reverse()) undo();
     fromOutside = new WeakSet();
+    streams = new WeakMap();
   };
   return [...patchReaders("Blob"), letGo];
 }
 
-/** Notes that a Request or Response has come back from a record: what a stage that is not run has returned. */
-export function comesFromRecord(body: object): void {
-  if (headOf(body) !== undefined) comesFromOutside(body);
-}
-
-/** Notes that a Request or Response has come into a run from outside. */
+/** Notes that a Request or Response has come into a run from outside, or may have in a replay. */
 export function comesFromOutside(body: object): void {
   if (!isPatched) return;
   fromOutside.add(body);
   if (later.length > 0) return;
-  for (const what of ["Request", "Response"] as const) later.push(...patchReaders(what), patchClone(what));
+  for (const what of ["Request", "Response"] as const) later.push(...patchReaders(what), ...patchBody(what));
 }
 
 function patchReaders(what: Content): Undo[] {
@@ -58,38 +62,77 @@ function patchReaders(what: Content): Undo[] {
     .map((name) => patch(prototype, name, (original) => createReader(what, name, original)));
 }
 
-function patchClone(what: "Request" | "Response"): Undo {
-  return patch(platformClass(what).prototype as unknown as Methods, "clone", (original) =>
+function patchBody(what: Body): Undo[] {
+  const prototype = platformClass(what).prototype;
+  const patchClone = patch(prototype as unknown as Methods, "clone", (original) =>
     resemble(function (this: object): unknown {
       const copy = original.call(this) as object;
       if (fromOutside.has(this)) fromOutside.add(copy);
       return copy;
     }, original),
   );
+  return [
+    patchClone,
+    patchGetter(prototype, "body", (original) => createStreamGetter(what, original)),
+    patchGetter(prototype, "bodyUsed", createUsedGetter),
+  ];
 }
 
 function createReader(what: Content, name: string, original: Method): Method {
   const blob = platformClass("Blob");
   const reader = resemble(function (this: object): unknown {
-    const isHead = headOf(this) !== undefined;
+    const isBare = isBareHead(this);
+    const absent = what === "Blob" && isBare ? () => absentOf(name) : undefined;
     const capture = captured("bodies");
     if (capture === undefined || !(what === "Blob" ? this instanceof blob : fromOutside.has(this))) {
-      return isHead && what === "Blob" ? Promise.reject(contentNotRecorded(what)) : original.call(this);
+      return absent === undefined ? original.call(this) : absent();
     }
     const { call, conductor } = capture;
-    const perform = isHead ? consumeHead(what, this, original) : () => suspend(() => original.call(this));
+    const read = isBare ? consumeHead(this, original) : () => suspend(() => original.call(this));
     // What is no head is here, and is read here: in a replay as well, in its recorded place.
-    const effect = { ...nextEffect(call, `${what}.${name}`), live: !isHead };
-    return conductor.effect(effect, [this], perform);
+    const effect = { ...nextEffect(call, `${what}.${name}`), live: !isBare };
+    return conductor.effect(effect, [this], absent ?? read);
   }, original);
   headReaders.add(reader);
   return reader;
 }
 
+/** What reading a Blob comes to that is a head. */
+function absentOf(name: string): unknown {
+  return name === "stream" ? absentContent("Blob") : Promise.reject(contentNotRecorded("Blob"));
+}
+
 /** A head's body is used up by being read, although there is nothing in it. */
-function consumeHead(what: Content, head: object, original: Method): () => unknown {
-  if (what === "Blob") return () => Promise.reject(contentNotRecorded(what));
+function consumeHead(head: object, original: Method): () => unknown {
   const failed = suspend(() => original.call(head)) as Promise<unknown>;
   failed.catch(() => undefined); // it says that the content is not there, to whoever asks for it for real
   return () => failed;
+}
+
+/** The body as a stream, each reading of which is an effect. */
+function createStreamGetter(what: Body, original: Getter): Getter {
+  return function (this: object): unknown {
+    const body = original.call(this) as ReadableStream | null;
+    // Inside of an effect it is itself.
+    if (body === null || !fromOutside.has(this) || isSuspended()) return body;
+    const known = streams.get(this);
+    if (known !== undefined) return known;
+    const capture = captured("bodies");
+    if (capture === undefined || body.locked) return body;
+    const { call, conductor } = capture;
+    // To look whether there is one is no reading: it may be done in a replay alone.
+    const effect = { ...nextEffect(call, `${what}.body`, () => body), live: !isBareHead(this) };
+    const stream = conductor.effect(effect, [this], () => body) as ReadableStream;
+    streams.set(this, stream);
+    return stream;
+  };
+}
+
+/** A head's body is used once somebody has read the stream that stands for it. */
+function createUsedGetter(original: Getter): Getter {
+  return function (this: object): unknown {
+    const isUsed = original.call(this);
+    const stream = streams.get(this);
+    return isUsed === false && stream !== undefined ? Readable.isDisturbed(stream as never) : isUsed;
+  };
 }

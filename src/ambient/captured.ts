@@ -3,8 +3,8 @@
  * replays it. Everything that is patched asks here first, and is itself where the answer is no.
  */
 import { isQuiet } from "../stage/quiet.js";
-import { activeCall } from "../stage/scopes.js";
-import type { CaptureSource, Conductor, EffectCall } from "../stage/seam.js";
+import { activeCall, isSuppressed } from "../stage/scopes.js";
+import type { CaptureSource, Conductor, EffectCall, MadeUp } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 
 /** The call that reads, and what conducts its run. */
@@ -19,11 +19,12 @@ export function captured(source: CaptureSource): Captured | undefined {
   const call = activeCall();
   if (call === undefined) return undefined;
   const { conductor, closed, captures } = call.run;
-  return conductor === undefined || closed || !captures.has(source) ? undefined : { call, conductor };
+  if (conductor === undefined || closed || !captures.has(source) || isSuppressed()) return undefined;
+  return { call, conductor };
 }
 
 /** The next effect of that name in the call. */
-export function nextEffect(call: StageCall, name: string, madeUp?: () => unknown): EffectCall {
+export function nextEffect(call: StageCall, name: string, madeUp?: MadeUp): EffectCall {
   return { call, name, ordinal: call.nextEffect(name), madeUp };
 }
 
@@ -33,19 +34,15 @@ export function read<T>(
   name: string,
   input: readonly unknown[],
   perform: () => T,
-  madeUp: (call: StageCall) => T,
+  madeUp: MadeUp<T>,
 ): T {
   const capture = captured(source);
   if (capture === undefined) return perform();
   const { call, conductor } = capture;
-  return conductor.effect(
-    nextEffect(call, name, () => madeUp(call)),
-    input,
-    perform,
-  ) as T;
+  return conductor.effect(nextEffect(call, name, madeUp), input, perform) as T;
 }
 
-/** Bytes from a call's own stream of chance: what a replay makes up where the record has none. */
-export function bytesOf(call: StageCall, length: number): Buffer {
-  return Buffer.from(Array.from({ length }, () => Math.floor(call.random() * 256)));
+/** Bytes that a replay makes up where the record has none. */
+export function bytesOf(random: () => number, length: number): Buffer {
+  return Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)));
 }

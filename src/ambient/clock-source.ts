@@ -1,11 +1,11 @@
 /** `Date`, `performance.now` and `process.hrtime`. Within a run each reading is an effect. */
 import { performance } from "node:perf_hooks";
 import process from "node:process";
-import type { StageCall } from "../stage/stage-call.js";
+import type { MadeUp } from "../stage/seam.js";
 import { captured, read } from "./captured.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
-const startOf = (call: StageCall): number => call.run.startedAt;
+const startOf: MadeUp<number> = (_random, run) => run.startedAt;
 
 export function patchClock(): Undo[] {
   const readDate = Date.now.bind(Date);

@@ -3,7 +3,7 @@
  * tokens that somebody could predict must not reach production.
  */
 import crypto from "node:crypto";
-import type { StageCall } from "../stage/stage-call.js";
+import type { MadeUp } from "../stage/seam.js";
 import { bytesOf, captured, nextEffect, read } from "./captured.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
@@ -37,8 +37,8 @@ export function patchCrypto(): Undo[] {
 type Uuid = ReturnType<typeof crypto.randomUUID>;
 
 function readUuid(perform: () => Uuid): Uuid {
-  return read("crypto", "crypto.randomUUID", [], perform, (call) => {
-    const bytes = bytesOf(call, 16);
+  return read("crypto", "crypto.randomUUID", [], perform, (random) => {
+    const bytes = bytesOf(random, 16);
     bytes[6] = (bytes.readUInt8(6) & 0x0f) | 0x40;
     bytes[8] = (bytes.readUInt8(8) & 0x3f) | 0x80;
     return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5") as Uuid;
@@ -58,8 +58,8 @@ function fill<T>(view: T, perform: () => unknown): T {
     return Uint8Array.from(target);
   };
   target.set(
-    read("crypto", "crypto.getRandomValues", [target.length], draw, (call) =>
-      Uint8Array.from(bytesOf(call, target.length)),
+    read("crypto", "crypto.getRandomValues", [target.length], draw, (random) =>
+      Uint8Array.from(bytesOf(random, target.length)),
     ),
   );
   return view;
@@ -67,7 +67,7 @@ function fill<T>(view: T, perform: () => unknown): T {
 
 function createRandomBytes(original: RandomBytes): RandomBytes {
   const substitute = (size: number, callback?: Callback<Buffer>): Buffer | undefined => {
-    const madeUp = (call: StageCall): Buffer => bytesOf(call, size);
+    const madeUp = (random: () => number): Buffer => bytesOf(random, size);
     if (callback === undefined)
       return read("crypto", "crypto.randomBytes", [size], () => original(size), madeUp);
     drawLater("crypto.randomBytes", [size], (done) => original(size, done), callback, null, madeUp);
@@ -81,7 +81,7 @@ function createRandomInt(original: RandomInt): RandomInt {
     const callback = typeof input.at(-1) === "function" ? (input.at(-1) as Callback<number>) : undefined;
     const range = (callback === undefined ? input : input.slice(0, -1)) as [number, number];
     const [low, high] = range[1] === undefined ? [0, range[0]] : range;
-    const madeUp = (call: StageCall): number => low + Math.floor(call.random() * (high - low));
+    const madeUp = (random: () => number): number => low + Math.floor(random() * (high - low));
     if (callback === undefined)
       return read("crypto", "crypto.randomInt", range, () => original(...range), madeUp);
     drawLater("crypto.randomInt", range, (done) => original(...range, done), callback, undefined, madeUp);
@@ -96,13 +96,13 @@ function drawLater<T>(
   perform: (done: Callback<T>) => void,
   callback: Callback<T>,
   noError: null | undefined,
-  madeUp: (call: StageCall) => T,
+  madeUp: MadeUp<T>,
 ): void {
   const capture = captured("crypto");
   if (capture === undefined) return perform(callback);
   const { call, conductor } = capture;
   conductor.start(
-    nextEffect(call, name, () => madeUp(call)),
+    nextEffect(call, name, madeUp),
     input,
     (arrive) =>
       perform((error, value) => arrive(error == null ? { status: "ok", value } : { status: "error", error })),

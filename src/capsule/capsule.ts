@@ -139,10 +139,21 @@ export interface Replayability {
   readonly reasons: readonly ReplayabilityReason[];
 }
 
+/** Which capsule a replay replayed, and what was otherwise then than in that capsule's run. */
+export interface ParentRecord {
+  readonly id: string;
+  /** The run id that the program was told: that of the run that was recorded live. */
+  readonly run: string;
+  /** A line for each change, such as `seed 7 -> 8` or `stage risk: a function`. Never a recorded value. */
+  readonly changes: readonly string[];
+}
+
 export interface Capsule {
   readonly format: number;
   /** UUID version 7: the run's. */
   readonly id: string;
+  /** Only in the capsule of a replay. */
+  readonly parent?: ParentRecord | undefined;
   /** Name and version of the package that wrote it. */
   readonly writer: string;
   readonly service: { readonly name: string; readonly version: string | undefined };
@@ -190,6 +201,11 @@ export interface CapsuleSummary {
 /** The root call of a capsule. */
 export function rootCall(capsule: Capsule): CallRecord {
   return capsule.calls[0] as CallRecord;
+}
+
+/** The id of the run, as the program was told it; a replay has told it that of the recorded run. */
+export function runIdOf(capsule: Capsule): string {
+  return capsule.parent?.run ?? capsule.id;
 }
 
 /** The stage of a call. */

@@ -20,6 +20,7 @@ import {
   type EffectRecord,
   isReadableFormat,
   type OutcomeRecord,
+  type ParentRecord,
   type StageRecord,
   type Version,
   type ViolationRecord,
@@ -73,14 +74,18 @@ function open(bytes: Uint8Array): { readonly format: number; readonly body: Uint
   if (!(body instanceof Uint8Array) || crc32(body) !== checksum) throw damaged("its checksum does not match");
   if (!isReadableFormat(format)) {
     if (typeof format === "number" && format > CAPSULE_FORMAT) {
-      throw new HindcastError(
-        "capsule-newer",
-        `The capsule is of format ${format}; this version of hindcast reads up to ${CAPSULE_FORMAT}. Update hindcast to read it.`,
-      );
+      throw newerFormat(format);
     }
     throw damaged("its format is not a number known");
   }
   return { format, body };
+}
+
+export function newerFormat(format: number): HindcastError {
+  return new HindcastError(
+    "capsule-newer",
+    `The capsule is of format ${format}; this version of hindcast reads up to ${CAPSULE_FORMAT}. Update hindcast to read it.`,
+  );
 }
 
 function damaged(how: string, cause?: unknown): HindcastError {
@@ -139,6 +144,7 @@ function fromWire(wire: unknown, format: number): Capsule {
   return {
     format,
     id: text(body["id"], "id"),
+    parent: optional(body["parent"], "parent", parentFromWire),
     writer: text(body["writer"], "writer"),
     service: { name: text(service[0], "service"), version: optional(service[1], "service.version", text) },
     pipeline: text(body["pipeline"], "pipeline"),
@@ -182,6 +188,15 @@ function fromWire(wire: unknown, format: number): Capsule {
       };
     }),
     values,
+  };
+}
+
+function parentFromWire(wire: unknown): ParentRecord {
+  const fields = record(wire, "parent");
+  return {
+    id: text(fields["id"], "parent.id"),
+    run: text(fields["run"], "parent.run"),
+    changes: list(fields["changes"], "parent.changes").map((change) => text(change, "parent.changes")),
   };
 }
 

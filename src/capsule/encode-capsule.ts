@@ -11,46 +11,91 @@ import {
   FLAG_UNPROMPTED,
 } from "./wire.js";
 
+const BODY_BYTES = 2048;
+const ENVELOPE_BYTES = 64;
+/** Of a piece this long, looking at it is a step's work. */
+const PAUSE_BYTES = 16 * 1024;
+
 /** The capsule as bytes. */
 export function encodeCapsule(capsule: Capsule): Uint8Array {
-  const body = new CborWriter(bodyEstimate(capsule));
-  const { values, ...rest } = toWire(capsule);
+  const steps = encodeCapsuleInSteps(capsule);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, in steps of a fraction of a millisecond each, however large the capsule. */
+export function* encodeCapsuleInSteps(capsule: Capsule): Generator<undefined, Uint8Array> {
+  const body = new CborWriter(BODY_BYTES);
+  const { lists, ...rest } = toWire(capsule);
   const names = Object.keys(rest) as (keyof typeof rest)[];
-  body.map(names.length + 1);
+  body.map(names.length + lists.length + 1);
   for (const name of names) {
     body.text(name);
     body.value(rest[name]);
   }
+  for (const { name, length, at } of lists) {
+    body.text(name);
+    body.array(length);
+    for (let index = 0; index < length; index++) {
+      body.value(at(index));
+      if (body.stepIsDone) yield;
+    }
+  }
   body.text("values");
-  body.array(values.length);
-  for (const value of values) body.byteString(value);
-  return seal(body.bytes());
+  body.array(capsule.values.length);
+  for (const value of capsule.values) {
+    body.byteString(value);
+    if (body.stepIsDone) yield;
+  }
+  return yield* sealInSteps(body);
 }
 
 /** Puts a body into an envelope. */
-function seal(body: Uint8Array): Uint8Array {
-  const envelope = new CborWriter(body.byteLength + 32);
+function* sealInSteps(body: CborWriter): Generator<undefined, Uint8Array> {
+  let checksum = 0;
+  for (const piece of body.pieces()) {
+    checksum = crc32(piece, checksum);
+    if (piece.byteLength >= PAUSE_BYTES) yield;
+  }
+  const envelope = new CborWriter(ENVELOPE_BYTES);
   envelope.tag(TAG.selfDescribed);
   envelope.array(4);
   envelope.text(ENVELOPE_NAME);
   envelope.number(CAPSULE_FORMAT);
-  envelope.number(crc32(body));
-  envelope.byteString(body);
-  return envelope.bytes();
-}
-
-function bodyEstimate(capsule: Capsule): number {
-  let bytes = 1024 + 32 * (capsule.calls.length + capsule.effects.length) + 2 * capsule.events.length;
-  for (const value of capsule.values) bytes += value.byteLength + 5;
+  envelope.number(checksum);
+  envelope.byteStringHead(body.length);
+  const head = envelope.bytes();
+  const bytes = new Uint8Array(head.byteLength + body.length);
+  bytes.set(head);
+  let offset = head.byteLength;
+  for (const piece of body.pieces()) {
+    bytes.set(piece, offset);
+    offset += piece.byteLength;
+    if (piece.byteLength >= PAUSE_BYTES) yield;
+  }
   return bytes;
 }
 
 // To the wire: maps where there is one of a thing, arrays where there are many.
 
+interface WireList {
+  readonly name: string;
+  readonly length: number;
+  /** Each entry is made when it is written: a run may have a hundred thousand. */
+  readonly at: (index: number) => unknown;
+}
+
+function wireList<T>(name: string, entries: readonly T[], toEntry: (entry: T) => unknown): WireList {
+  return { name, length: entries.length, at: (index) => toEntry(entries[index] as T) };
+}
+
 function toWire(capsule: Capsule) {
-  const { service, trace, environment, limits, replayable } = capsule;
+  const { parent, service, trace, environment, limits, replayable } = capsule;
   return {
     id: capsule.id,
+    ...(parent && { parent: { ...parent, changes: [...parent.changes] } }),
     writer: capsule.writer,
     service: [service.name, service.version],
     pipeline: capsule.pipeline,
@@ -62,41 +107,46 @@ function toWire(capsule: Capsule) {
     exact: replayable.exact,
     reasons: replayable.reasons.map((reason) => [reason.code, reason.name, reason.message]),
     kept: capsule.kept,
-    stages: capsule.stages.map((stage) => [
-      stage.name,
-      stage.kind,
-      stage.data && versionToWire(stage.data),
-      stage.model && versionToWire(stage.model),
-      stage.input && [stage.input.name, stage.input.hash],
-      stage.output && [stage.output.name, stage.output.hash],
-    ]),
-    calls: capsule.calls.map((call) => [
-      call.stage,
-      call.parent,
-      call.ordinal,
-      call.at,
-      call.duration,
-      [...call.input],
-      flagsToWire(call),
-      ...outcomeToWire(call.outcome),
-    ]),
-    effects: capsule.effects.map((effect) => [
-      effect.name,
-      effect.call,
-      effect.ordinal,
-      effect.at,
-      effect.duration,
-      [...effect.input],
-      (effect.item ? FLAG_ITEM : 0) | flagsToWire(effect),
-      ...outcomeToWire(effect.outcome),
-    ]),
-    events: capsule.events.map((event) => (event.index << EVENT_BITS) | EVENT_KINDS.indexOf(event.kind)),
-    violations: capsule.violations.map((violation) => [
-      violation.call,
-      violation.side,
-      violation.issues.map((issue) => [[...issue.path], issue.expected, issue.received]),
-    ]),
-    values: capsule.values,
+    lists: [
+      wireList("stages", capsule.stages, (stage) => [
+        stage.name,
+        stage.kind,
+        stage.data && versionToWire(stage.data),
+        stage.model && versionToWire(stage.model),
+        stage.input && [stage.input.name, stage.input.hash],
+        stage.output && [stage.output.name, stage.output.hash],
+      ]),
+      wireList("calls", capsule.calls, (call) => [
+        call.stage,
+        call.parent,
+        call.ordinal,
+        call.at,
+        call.duration,
+        [...call.input],
+        flagsToWire(call),
+        ...outcomeToWire(call.outcome),
+      ]),
+      wireList("effects", capsule.effects, (effect) => [
+        effect.name,
+        effect.call,
+        effect.ordinal,
+        effect.at,
+        effect.duration,
+        [...effect.input],
+        (effect.item ? FLAG_ITEM : 0) | flagsToWire(effect),
+        ...outcomeToWire(effect.outcome),
+      ]),
+      wireList(
+        "events",
+        capsule.events,
+        (event) => (event.index << EVENT_BITS) | EVENT_KINDS.indexOf(event.kind),
+      ),
+      wireList("violations", capsule.violations, (violation) => [
+        violation.call,
+        violation.side,
+        violation.issues.map((issue) => [[...issue.path], issue.expected, issue.received]),
+      ]),
+    ],
   };
 }
 

@@ -6,6 +6,8 @@
  * 2. Each number is written as the shortest form that reads back as the same number, `-0` and NaN
  *    included; a BigInt is always a bignum, so that `5n` does not come back as `5`.
  * 3. Every tag is registered with IANA; what has no tag of its own is tag 27 with a type's name.
+ * 4. What is written in steps has the same bytes as what is written at once, and a step is a
+ *    fraction of a millisecond's work, whatever the value (G2).
  *
  * The writer is the library's own because it is on the budget of every kept run; the reader
  * (`decode-value.ts`) is a library's. `docs/capsule-format.md` specifies what is written here.
@@ -69,11 +71,28 @@ const MAJOR = {
   tag: 0xc0,
 } as const;
 const SHORT_TEXT = 24;
+/** What is written between two pauses: whichever comes first. */
+const STEP_BYTES = 64 * 1024;
+const STEP_PARTS = 256;
+/** Values of an estimated size up to this are a step by themselves; most are, and need no generator. */
+const ONE_STEP_SIZE = 32 * 1024;
+/** A buffer that has grown to this is put aside when it is full: copying it would be work for nothing. */
+const CHUNK_BYTES = 64 * 1024;
+const SMALLEST_BUFFER = 256;
+/** What is copied, or summed up, in one go. */
+const PIECE_BYTES = 256 * 1024;
 
 /** Grows a buffer and writes CBOR into it. */
 export class CborWriter {
   #buffer: Buffer;
+  /** Bytes in the buffer. */
   #length = 0;
+  /** What was written before it, and how many bytes that is. */
+  #chunks: Uint8Array[] = [];
+  #chunkBytes = 0;
+  /** Parts written since the last pause, and where that was. */
+  #parts = 0;
+  #pausedAt = 0;
   #sharedNumbers: Map<object, number> | undefined;
   #shared: ReadonlySet<object> | undefined;
 
@@ -82,16 +101,43 @@ export class CborWriter {
   }
 
   get length(): number {
-    return this.#length;
+    return this.#chunkBytes + this.#length;
   }
 
   /** A copy of the bytes written since the last `reset`. */
   bytes(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.#buffer.subarray(0, this.#length));
+    const written = this.#buffer.subarray(0, this.#length);
+    if (this.#chunks.length === 0) return Uint8Array.prototype.slice.call(written);
+    return Uint8Array.from(Buffer.concat([...this.#chunks, written]));
+  }
+
+  /** The same, copied in steps. */
+  *bytesInSteps(): Generator<undefined, Uint8Array> {
+    if (this.length <= STEP_BYTES) return this.bytes();
+    const bytes = new Uint8Array(this.length);
+    let offset = 0;
+    for (const piece of this.pieces()) {
+      bytes.set(piece, offset);
+      offset += piece.byteLength;
+      if (offset < bytes.length) yield;
+    }
+    return bytes;
+  }
+
+  /** What was written, in pieces that each take a step to look at; valid until more is written. */
+  *pieces(): Generator<Uint8Array, void> {
+    for (const chunk of [...this.#chunks, this.#buffer.subarray(0, this.#length)]) {
+      for (let offset = 0; offset < chunk.byteLength; offset += PIECE_BYTES) {
+        yield chunk.subarray(offset, offset + PIECE_BYTES);
+      }
+    }
   }
 
   reset(): void {
     this.#length = 0;
+    this.#chunks = [];
+    this.#chunkBytes = 0;
+    this.#pausedAt = 0;
   }
 
   /** Writes a copied value as a data item of its own: its shared references are numbered from 0. */
@@ -101,6 +147,26 @@ export class CborWriter {
     this.value(snapshot.copy);
     this.#shared = undefined;
     this.#sharedNumbers = undefined;
+  }
+
+  /** The same bytes as from `snapshot`. The writer belongs to it until it is done. */
+  *snapshotInSteps(snapshot: Snapshot): Generator<undefined, void> {
+    if (snapshot.size <= ONE_STEP_SIZE) return this.snapshot(snapshot);
+    this.#shared = snapshot.shared;
+    this.#sharedNumbers = snapshot.shared === undefined ? undefined : new Map();
+    if (typeof snapshot.copy === "string") yield* this.#textInSteps(snapshot.copy);
+    else yield* this.#inSteps([snapshot.copy]);
+    this.#shared = undefined;
+    this.#sharedNumbers = undefined;
+  }
+
+  /** Whether as much has been written as should be between two pauses; whoever asks then pauses. */
+  get stepIsDone(): boolean {
+    this.#parts += 1;
+    if (this.#parts < STEP_PARTS && this.length - this.#pausedAt < STEP_BYTES) return false;
+    this.#parts = 0;
+    this.#pausedAt = this.length;
+    return true;
   }
 
   array(length: number): void {
@@ -115,8 +181,20 @@ export class CborWriter {
     this.#head(MAJOR.tag, tag);
   }
 
+  /** For bytes that are put behind what is written here. */
+  byteStringHead(length: number): void {
+    this.#head(MAJOR.bytes, length);
+  }
+
+  /** Long ones are not copied: until what is written has been taken, they must not change. */
   byteString(bytes: Uint8Array): void {
     this.#head(MAJOR.bytes, bytes.byteLength);
+    if (bytes.byteLength >= CHUNK_BYTES) {
+      this.#putAside();
+      this.#chunks.push(bytes);
+      this.#chunkBytes += bytes.byteLength;
+      return;
+    }
     this.#reserve(bytes.byteLength);
     this.#buffer.set(bytes, this.#length);
     this.#length += bytes.byteLength;
@@ -190,12 +268,86 @@ export class CborWriter {
     }
   }
 
-  #structure(node: object): void {
+  /** Writes `parts` one after the other, and what they are made of. */
+  *#inSteps(parts: Iterable<unknown>): Generator<undefined, void> {
+    for (const part of parts) {
+      if (this.stepIsDone) yield;
+      if (typeof part === "object" && part !== null) yield* this.#structureInSteps(part);
+      else if (typeof part === "string" && part.length > STEP_BYTES) yield* this.#textInSteps(part);
+      else this.value(part);
+    }
+  }
+
+  *#structureInSteps(node: object): Generator<undefined, void> {
+    this.#number(node);
+    if (Array.isArray(node)) {
+      this.array(node.length);
+      yield* this.#inSteps(node);
+    } else if (Object.getPrototypeOf(node) === Object.prototype) {
+      yield* this.#fieldsInSteps(node as Record<string, unknown>);
+    } else if (node instanceof MapNode) {
+      this.tag(TAG.map);
+      this.map(node.entries.length);
+      yield* this.#inSteps(partsOfEntries(node.entries));
+    } else if (node instanceof SetNode) {
+      this.tag(TAG.set);
+      this.array(node.items.length);
+      yield* this.#inSteps(node.items);
+    } else if (node instanceof ErrorNode || node instanceof InstanceNode) {
+      this.#named(node instanceof ErrorNode ? NAMED.error : NAMED.instance, 3);
+      this.text(node.type);
+      yield* this.#fieldsInSteps(node.fields);
+    } else if (node instanceof Marker) {
+      this.#named(NAMED.marker, 5);
+      yield* this.#inSteps([node.reason, node.detail, node.size, node.kept]);
+    } else {
+      this.#node(node); // it has no parts
+    }
+  }
+
+  *#fieldsInSteps(fields: Record<string, unknown>): Generator<undefined, void> {
+    const keys = Object.keys(fields);
+    let wellFormed = true;
+    for (const key of keys) {
+      wellFormed &&= key.isWellFormed();
+      if (this.stepIsDone) yield;
+    }
+    this.#fieldsHead(keys.length, wellFormed);
+    yield* this.#inSteps(partsOfFields(keys, fields));
+  }
+
+  /** A long text, a piece at a time. */
+  *#textInSteps(text: string): Generator<undefined, void> {
+    let size = 0;
+    let wellFormed = true;
+    for (const piece of piecesOf(text)) {
+      size += Buffer.byteLength(piece);
+      wellFormed &&= piece.isWellFormed();
+      yield;
+    }
+    if (wellFormed) this.#head(MAJOR.text, size);
+    else {
+      this.#named(NAMED.utf16, 2);
+      this.#head(MAJOR.bytes, text.length * 2);
+    }
+    for (const piece of piecesOf(text)) {
+      const encoding = wellFormed ? "utf8" : "utf16le";
+      this.#reserve(Buffer.byteLength(piece, encoding));
+      this.#length += this.#buffer.write(piece, this.#length, encoding);
+      yield;
+    }
+  }
+
+  #number(node: object): void {
     if (this.#shared?.has(node)) {
       const numbers = this.#sharedNumbers as Map<object, number>;
       numbers.set(node, numbers.size);
       this.tag(TAG.shareable);
     }
+  }
+
+  #structure(node: object): void {
+    this.#number(node);
     if (Array.isArray(node)) {
       this.array(node.length);
       for (let index = 0; index < node.length; index++) this.value(node[index]);
@@ -257,22 +409,22 @@ export class CborWriter {
 
   #fields(fields: Record<string, unknown>): void {
     const keys = Object.keys(fields);
-    if (!keys.every((key) => key.isWellFormed())) {
-      // A map's keys are text, and text is UTF-8: such an object goes as a list of pairs.
-      this.#named(NAMED.fields, 2);
-      this.array(keys.length * 2);
-      for (const key of keys) {
-        this.text(key);
-        this.value(fields[key]);
-      }
-      return;
-    }
-    this.map(keys.length);
+    this.#fieldsHead(
+      keys.length,
+      keys.every((key) => key.isWellFormed()),
+    );
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string;
       this.text(key);
       this.value(fields[key]);
     }
+  }
+
+  #fieldsHead(count: number, wellFormed: boolean): void {
+    if (wellFormed) return this.map(count);
+    // A map's keys are text, and text is UTF-8: such an object goes as a list of pairs.
+    this.#named(NAMED.fields, 2);
+    this.array(count * 2);
   }
 
   #bytesNode(node: BytesNode): void {
@@ -366,12 +518,51 @@ export class CborWriter {
     }
   }
 
+  /** Ends the buffer that is being written. */
+  #putAside(): void {
+    if (this.#length === 0) return;
+    this.#chunks.push(this.#buffer.subarray(0, this.#length));
+    this.#chunkBytes += this.#length;
+    this.#buffer = this.#buffer.subarray(this.#length);
+    this.#length = 0;
+  }
+
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    if (this.#length >= CHUNK_BYTES) {
+      this.#putAside();
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, CHUNK_BYTES * 2));
+      return;
+    }
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2, SMALLEST_BUFFER));
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;
+  }
+}
+
+function* partsOfEntries(entries: readonly [unknown, unknown][]): Generator<unknown, void> {
+  for (const [key, value] of entries) {
+    yield key;
+    yield value;
+  }
+}
+
+function* partsOfFields(keys: readonly string[], fields: Record<string, unknown>): Generator<unknown, void> {
+  for (const key of keys) {
+    yield key;
+    yield fields[key];
+  }
+}
+
+/** A text in pieces of a step each, with no surrogate pair cut in two. */
+function* piecesOf(text: string): Generator<string, void> {
+  for (let start = 0; start < text.length; ) {
+    let end = Math.min(start + STEP_BYTES, text.length);
+    const last = text.charCodeAt(end - 1);
+    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end += 1;
+    yield text.slice(start, end);
+    start = end;
   }
 }
 
@@ -380,4 +571,14 @@ export function encodeValue(snapshot: Snapshot): Uint8Array {
   const writer = new CborWriter(256);
   writer.snapshot(snapshot);
   return writer.bytes();
+}
+
+/** The same, in steps. `writer` may be used for one value after the other. */
+export function* encodeValueInSteps(
+  snapshot: Snapshot,
+  writer: CborWriter = new CborWriter(CHUNK_BYTES),
+): Generator<undefined, Uint8Array> {
+  writer.reset();
+  yield* writer.snapshotInSteps(snapshot);
+  return yield* writer.bytesInSteps();
 }

@@ -1,6 +1,6 @@
 /** Makes the platform's own objects of what is recorded of them (see `platform-values.ts`). */
 import { platformClass, type HeadName } from "./platform-values.js";
-import { contentNotRecorded, headReaders, setHead } from "./recorded-head.js";
+import { absentContent, contentNotRecorded, headReaders, setBareHead } from "./recorded-head.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Pair = readonly [string, unknown];
@@ -99,14 +99,6 @@ export function reviveResponse(fields: Fields): Response {
   return dress(response, "Response", fields);
 }
 
-/** A stream that fails when it is read, and not before. */
-function absentContent(what: HeadName): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    { pull: (controller) => controller.error(contentNotRecorded(what)) },
-    { highWaterMark: 0 },
-  );
-}
-
 /** Makes `value` say of itself what was recorded, where it could not be made to. */
 function dress<T extends Request | Response>(value: T, what: HeadName, fields: Fields): T {
   for (const [key, field] of Object.entries(fields)) {
@@ -126,7 +118,7 @@ function dress<T extends Request | Response>(value: T, what: HeadName, fields: F
   define(value, Symbol.for("nodejs.util.inspect.custom"), () =>
     words.filter((word) => word !== undefined && word !== "").join(" "),
   );
-  return setHead(value, fields);
+  return setBareHead(value, fields);
 }
 
 const BLOB_READERS = ["text", "arrayBuffer", "bytes"] as const;
@@ -150,7 +142,7 @@ function dressBlob<T extends Blob>(blob: T, what: HeadName, fields: Fields): T {
     const part = platformClass("Blob").prototype.slice.call(blob, 0, 0, type);
     return dressBlob(part, "Blob", { size: Math.max(to - from, 0), type: part.type });
   });
-  return setHead(blob, fields);
+  return setBareHead(blob, fields);
 }
 
 /** Counted from the end where it is negative, and never outside. */

@@ -60,13 +60,19 @@ export interface Loss {
 
 /** Of 8 objects or fewer, looking through a list is faster than hashing. */
 const SEEN_IN_LIST = 8;
-const COST_OF_OBJECT = 8;
+/** What a copy costs in memory besides what it holds: so work is bounded by `valueBytes` as well. */
+const COST_OF_OBJECT = 32;
 const COST_OF_NUMBER = 9;
+const COST_OF_SLOT = 8;
+/** Making a RegExp or a URL takes as long as copying so many bytes of other things. */
+const COST_OF_PARSING = 128;
 /** What a hole, a marker, and the name of an instance's class take encoded. */
 const COST_OF_HOLE = 17;
 const COST_OF_MARKER = 32;
 const COST_OF_CLASS = 24;
 const NAME_UNITS = 200;
+/** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
+const SPREAD_KEYS = 1_000;
 
 /**
  * Copies `value` within `limits`. `classes` names the classes whose instances replay can give back;
@@ -133,14 +139,14 @@ class Copier {
         return this.#lose(new Marker("function", nameOf(value)));
       default:
         if (value !== null) return this.#object(value as object, depth);
-        this.#left -= 1;
+        this.#left -= COST_OF_SLOT;
         return null;
     }
   }
 
   #string(text: string): unknown {
     if (text.length <= this.#left) {
-      this.#left -= text.length + 1;
+      this.#left -= text.length + COST_OF_SLOT;
       return text;
     }
     return this.#head("string", text);
@@ -233,6 +239,8 @@ class Copier {
   }
 
   #plain(source: Record<string, unknown>, depth: number): unknown {
+    const keys = Object.keys(source);
+    if (keys.length > SPREAD_KEYS) return this.#large(source, keys, depth);
     let copy: Record<string, unknown>;
     try {
       copy = { ...source };
@@ -240,7 +248,7 @@ class Copier {
       // One of its getters throws: the slow way finds out which.
       const fields: Record<string, unknown> = {};
       this.#remember(source, fields);
-      return this.#fill(fields, source, Object.keys(source), depth);
+      return this.#fill(fields, source, keys, depth);
     }
     this.#remember(source, copy);
     let count = 0;
@@ -262,6 +270,18 @@ class Copier {
     return copy;
   }
 
+  /**
+   * An object of many keys. They can only be listed all at once; that, too, is charged for, so that a
+   * value cannot hold one such object after the other.
+   */
+  #large(source: object, keys: readonly string[], depth: number): unknown {
+    const listed = Math.min(keys.length, this.#left >>> 1);
+    this.#left -= listed;
+    const fields: Record<string, unknown> = {};
+    this.#remember(source, fields);
+    return this.#fill(fields, source, keys, depth);
+  }
+
   /** Copies fields one by one, so that a getter that throws costs its own field alone. */
   #fill(
     target: Record<string, unknown>,
@@ -269,7 +289,8 @@ class Copier {
     keys: readonly string[],
     depth: number,
   ): Record<string, unknown> {
-    for (const [index, key] of keys.entries()) {
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index] as string;
       const limit = this.#limitAt(index);
       if (limit !== undefined) return this.#mark(target, new Marker(limit, "object", keys.length));
       if (key.length >= this.#left) return this.#mark(target, new Marker("bytes", "object", keys.length));
@@ -328,11 +349,19 @@ class Copier {
     if (platformName !== undefined) return this.#platform(value, platformName, prototype, depth);
     if (types.isBoxedPrimitive(value)) return this.#lose(new Marker("unsupported", className(prototype)));
     if (isOpaque(value)) return this.#lose(new Marker("unsupported", className(prototype)));
+    if (value instanceof Marker) return this.#lose(this.#marker(value));
     return this.#instance(value, prototype, depth);
+  }
+
+  /** What a replay was given in place of something that is not recorded stays that; what was kept of it is within the limits already. */
+  #marker({ reason, detail, size, kept }: Marker): Marker {
+    const limits = { ...this.#limits, valueBytes: this.#limits.capsuleBytes };
+    return new Marker(reason, detail, size, new Copier(limits, undefined, undefined).run(kept).copy);
   }
 
   #regExp(value: RegExp): unknown {
     // A new one of it has the source and flags that it was made with, whatever it says of itself.
+    this.#left -= COST_OF_PARSING;
     const { source, flags } = new RegExp(value);
     const { lastIndex } = value as { lastIndex: unknown };
     if (source.length > this.#left) return this.#head("RegExp", source);
@@ -342,6 +371,7 @@ class Copier {
   }
 
   #url(value: URL): unknown {
+    this.#left -= COST_OF_PARSING;
     const href = HREF?.get?.call(value) as string;
     if (href.length > this.#left) return this.#head("URL", href);
     this.#left -= href.length;
@@ -521,7 +551,8 @@ class Copier {
     this.#left -= COST_OF_CLASS + name.length;
     const node = new ErrorNode(name);
     this.#remember(source, node);
-    const known = BUILT_IN_ERRORS.has(name) || (this.#classes?.has(name) ?? false);
+    const known =
+      BUILT_IN_ERRORS.has(name) || (this.#classes?.has(name) ?? false) || isPlatformError(source, name);
     if (!known) this.#note(new Marker("unsupported", name), "class");
     // `message`, `cause` and `errors` are own but not enumerable; a DOMException has its name and message from getters.
     const hidden = ["message", "cause", "errors"].filter((key) => Object.hasOwn(source, key));
@@ -637,6 +668,13 @@ const BUILT_IN_ERRORS: ReadonlySet<string> = new Set(
     " ",
   ),
 );
+
+/** Errors of Node's own classes, which no program can name: they are told by their code, which is recorded. */
+function isPlatformError(error: Error, name: string): boolean {
+  const own = (key: string): unknown => Object.getOwnPropertyDescriptor(error, key)?.value;
+  const code = own("code");
+  return own("name") === name && typeof code === "string" && /^(?:ABORT_ERR|ERR_|UND_ERR_|HPE_)/.test(code);
+}
 
 /** Assigns an own property, whatever its name: `__proto__` too. */
 export function setOwn(target: object, key: string, value: unknown): void {

@@ -12,6 +12,7 @@ import {
   type SchemaIssue,
   type SchemaResult,
 } from "./standard-schema.js";
+import { validatorOf } from "./validate.js";
 
 /** What a violation does: `enforce` throws `ContractViolation`, `observe` records it and lets the call go on. */
 export type ContractMode = "enforce" | "observe";
@@ -38,12 +39,13 @@ export function createContract(schema: unknown, stage: string, side: Side): Cont
       `The ${side} of stage "${stage}" is not a schema: give a Zod schema or any other Standard Schema.`,
     );
   }
+  const validate = validatorOf(schema);
   return {
     stage,
     side,
     schema,
     check(value) {
-      const result = schema["~standard"].validate(value);
+      const result = validate(value);
       return isThenable(result)
         ? Promise.resolve(result).then((settled) => conclude(schema, value, settled))
         : conclude(schema, value, result);

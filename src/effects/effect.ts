@@ -6,8 +6,8 @@ import type { Conversion } from "../stage/definition.js";
 import type { Host } from "../stage/host.js";
 import type { EffectCall } from "../stage/seam.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
-import { type AnyFunction, isThenable } from "../stage/stage.js";
-import { mirror, mustBeFunction, nameOf } from "../stage/wrap.js";
+import { type AnyFunction, isAsynchronous, isThenable } from "../stage/stage.js";
+import { mustBeFunction, nameOf, standIn } from "../stage/wrap.js";
 
 export interface EffectOptions {
   /** Default: the function's own name. */
@@ -31,38 +31,31 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
   }
   const name = nameOf(options.name, body, "effect");
   mustBeFunction(body, name, "effect");
-  const conversions: Conversions = {
+  const conversions = {
     record: conversionOf(options.record, `record of effect "${name}"`),
     revive: conversionOf(options.revive, `revive of effect "${name}"`),
   };
-  const { wrapped } = {
-    wrapped(this: unknown, ...input: unknown[]): unknown {
-      return callEffect(host, name, conversions, input, () =>
-        Reflect.apply(body as AnyFunction, this as never, input as never[]),
-      );
-    },
-  } as unknown as { wrapped: F };
-  mirror(wrapped, body);
-  return wrapped;
+  const told: Told = { name, asynchronous: isAsynchronous(body), ...conversions };
+  return standIn(body, (self, input) =>
+    callEffect(host, told, input, () => Reflect.apply(body as AnyFunction, self as never, input as never[])),
+  );
 }
 
-type Conversions = Pick<EffectCall, "record" | "revive">;
+/** What is told of an effect beforehand. */
+type Told = Pick<EffectCall, "name" | "asynchronous" | "record" | "revive">;
 
-function callEffect(
-  host: Host,
-  name: string,
-  conversions: Conversions,
-  input: readonly unknown[],
-  perform: () => unknown,
-): unknown {
+function callEffect(host: Host, told: Told, input: readonly unknown[], perform: () => unknown): unknown {
   const call = activeCallOf(host);
   const conductor = call?.run.conductor;
+  const { name, asynchronous } = told;
   if (call === undefined || conductor === undefined) return perform();
   if (call.run.closed) {
     if (!conductor.replaying) return perform();
+    // Nobody waits for it any more; an error that nobody handles would end the process.
+    if (asynchronous === true) return new Promise(() => undefined);
     throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
   }
-  const effect = { call, name, ordinal: call.nextEffect(name), ...conversions };
+  const effect = { ...told, call, ordinal: call.nextEffect(name) };
   // A thenable may begin its work when it is asked for its result: that, too, is inside the effect.
   return conductor.effect(effect, input, () =>
     suspend(() => {

@@ -5,7 +5,7 @@
  * 1. One turn hands over one result; all microtasks it sets off have run before the next turn.
  * 2. Results are handed over in the order in which they arrived.
  * 3. `open` is true while the program runs because of a turn (or because the run has just begun),
- *    and false in a macrotask that something else has begun.
+ *    or in a macrotask that was taken for a turn, and false in one that something else has begun.
  *
  * A turn is an immediate, and its closing is the immediate scheduled right behind it: Node runs both
  * in one phase, in this order, with nothing but microtasks between them.
@@ -49,6 +49,14 @@ export class Turns {
       }
     }
     return this.#open;
+  }
+
+  /** Takes the macrotask that is running for a turn: what runs in it is known, and is in the record. */
+  enter(): void {
+    if (this.open) return;
+    this.#open = true;
+    this.#beginning = loopPosition();
+    setImmediateOriginal(this.#close);
   }
 
   /** Calls `hand` in a turn of its own. */

@@ -3,107 +3,136 @@
  * in batches.
  *
  * Invariants
- * 1. `add` does constant work and never throws; a full queue loses the newcomer, and counts it (G2, G8).
- * 2. Encoding holds the event loop for about a slice's length at a time, or for one value.
+ * 1. `add` never throws, and its work does not grow with what waits. A full queue loses what is worth
+ *    least, be it waiting or the newcomer, and counts it (G2, G8).
+ * 2. Encoding holds the event loop for less than 2 ms at a stretch, whatever the values; what a store
+ *    does when it is called is in a stretch of its own.
  * 3. One append is under way at a time; what it does not acknowledge is counted as lost (G9).
  * 4. Each recording that was added ends up in exactly one counter.
  */
-import type { Capsule, CapsuleSummary } from "../capsule/capsule.js";
+import type { CapsuleSummary } from "../capsule/capsule.js";
 import { monotonicClock, setImmediateOriginal } from "../originals.js";
 import { detached } from "../stage/scopes.js";
 import type { FailureSource } from "../stage/seam.js";
 import type { Store, StoredCapsule } from "../stores/store.js";
+import { watchExit, unwatchExit } from "./process-exit.js";
 import type { Recording, RunSummary } from "./recording.js";
+import { WaitingLine, type WaitingRun } from "./waiting-line.js";
 
-/** What became of the runs that were to be kept. */
-export interface QueueCounters {
-  /** Acknowledged by the store. */
-  stored: number;
-  /** Bytes of those. */
-  storedBytes: number;
-  /** Lost because the queue was full. */
-  lostToFullQueue: number;
-  /** Lost because they could not be encoded. */
-  lostToCodec: number;
-  /** Lost because the store refused them. */
-  lostToStore: number;
-}
+/** Why a run that was kept is not in the store: the queue was full, the encoder or the store failed, the process ended. */
+export type LossReason = "queue" | "codec" | "store" | "exit";
+
+/** Runs that were to be kept, and are lost. */
+export type Losses = Readonly<Record<LossReason, number>>;
 
 /** Encoding gives way to the program after so long. */
 const SLICE_MILLISECONDS = 0.5;
 /** With the queue half full it is to be emptied, before runs are lost. */
-const URGENT_SLICE_MILLISECONDS = 2;
+const URGENT_SLICE_MILLISECONDS = 1.25;
 const BATCH_BYTES = 1024 * 1024;
+/** A store writes each of them down: that takes time too. */
+const BATCH_CAPSULES = 256;
+/** Of the queue's bytes at the most this part is encoded: what is, can no longer give way to what is worth more. */
+const BATCH_PART = 1 / 4;
 
 type Encoder = typeof import("./seal-recording.js");
 
-interface Waiting {
-  readonly recording: Recording;
-  readonly summary: RunSummary;
-  readonly kept: string;
-}
-
 export class CapsuleQueue {
-  readonly counters: QueueCounters = {
-    stored: 0,
-    storedBytes: 0,
-    lostToFullQueue: 0,
-    lostToCodec: 0,
-    lostToStore: 0,
-  };
   readonly #store: Store;
   readonly #maximumBytes: number;
+  readonly #batchBytesLimit: number;
   readonly #report: (source: FailureSource, error: unknown) => void;
-  readonly #waiting: Waiting[] = [];
-  #sealing: { readonly steps: Generator<undefined, Capsule>; readonly waiting: Waiting } | undefined;
+  readonly #line = new WaitingLine();
+  readonly #lost = new Map<string, Record<LossReason, number>>();
+  #stored = 0;
+  #storedBytes = 0;
+  #sealing: { readonly steps: Generator<undefined, Uint8Array>; readonly run: WaitingRun } | undefined;
   #batch: StoredCapsule[] = [];
   #batchBytes = 0;
-  /** Estimated bytes in all three. */
+  /** Sequence of the first run of the batch. */
+  #batchFrom = 0;
+  /** Estimated bytes of all that is on its way. */
   #bytes = 0;
   #scheduled = false;
   /** The encoder; loaded when the first run is kept. */
   #encoder: Encoder | undefined;
-  #appending = false;
-  /** Capsules that are with the store. */
-  #appendingCount = 0;
-  /** Recordings added, and done with: what came first is done first. */
+  /** What is with the store: the rules that kept it, and the sequence of its first run. */
+  #appending: { readonly kept: readonly string[]; readonly from: number } | undefined;
   #added = 0;
   #draining: { readonly until: number; readonly resolve: () => void }[] = [];
 
   constructor(store: Store, maximumBytes: number, report: (source: FailureSource, error: unknown) => void) {
     this.#store = store;
     this.#maximumBytes = maximumBytes;
+    this.#batchBytesLimit = Math.min(BATCH_BYTES, maximumBytes * BATCH_PART);
     this.#report = report;
   }
 
   /** Recordings and capsules on their way. */
   get waiting(): number {
-    return (
-      this.#waiting.length + (this.#sealing === undefined ? 0 : 1) + this.#batch.length + this.#appendingCount
-    );
+    const appending = this.#appending?.kept.length ?? 0;
+    return this.#line.length + (this.#sealing === undefined ? 0 : 1) + this.#batch.length + appending;
   }
 
-  add(recording: Recording, summary: RunSummary, kept: string): void {
-    if (this.#bytes + recording.size > this.#maximumBytes) {
-      this.counters.lostToFullQueue += 1;
-      this.#report("queue", new Error(`${recording.size} bytes more than queueBytes leaves room for`));
-      return;
+  /** Acknowledged by the store. */
+  get stored(): { readonly count: number; readonly bytes: number } {
+    return { count: this.#stored, bytes: this.#storedBytes };
+  }
+
+  /** By the rule that kept them. */
+  get lost(): ReadonlyMap<string, Losses> {
+    return this.#lost;
+  }
+
+  /** Takes a run that `kept` keeps; whether there was room for it. `worth` says which of two gives way to the other. */
+  add(recording: Recording, summary: RunSummary, kept: string, worth: number): boolean {
+    const missing = this.#bytes + recording.size - this.#maximumBytes;
+    if (missing > 0) {
+      const dropped = this.#line.makeRoom(missing, worth);
+      for (const run of dropped) this.#letGo(run, "queue");
+      if (dropped.length === 0) this.#lose(kept, "queue");
+      this.#report("queue", new Error(`${missing} bytes more than queueBytes leaves room for`));
+      if (dropped.length === 0) return false;
     }
     this.#bytes += recording.size;
-    this.#added += 1;
-    this.#waiting.push({ recording, summary, kept });
+    this.#line.add({ sequence: this.#added++, recording, summary, kept, worth });
+    watchExit(this);
     this.#schedule();
+    return true;
   }
 
-  /** Resolves once nothing is on its way any more. */
+  /** Resolves once nothing that has been added so far is on its way any more. */
   drain(): Promise<void> {
-    if (this.#isIdle()) return Promise.resolve();
     const until = this.#added;
+    if (this.#oldest() >= until) return Promise.resolve();
     return new Promise((resolve) => this.#draining.push({ until, resolve }));
   }
 
-  #isIdle(): boolean {
-    return !this.#appending && this.waiting === 0;
+  /** The process ends: what is on its way, and not acknowledged, is lost. */
+  abandon(): void {
+    const count = this.waiting;
+    if (count === 0) return;
+    for (let run = this.#line.next(); run !== undefined; run = this.#line.next()) this.#letGo(run, "exit");
+    if (this.#sealing !== undefined) this.#letGo(this.#sealing.run, "exit");
+    for (const { summary } of this.#batch) this.#lose(summary.kept, "exit");
+    for (const kept of this.#appending?.kept ?? []) this.#lose(kept, "exit");
+    this.#sealing = undefined;
+    this.#batch = [];
+    this.#bytes -= this.#batchBytes;
+    this.#batchBytes = 0;
+    this.#appending = undefined;
+    this.#report("exit", new Error(`${count} capsules were on their way`));
+    this.#tellDrained();
+  }
+
+  /** Of all runs on their way, the first one's sequence. */
+  #oldest(): number {
+    return Math.min(
+      this.#line.first?.sequence ?? this.#added,
+      this.#sealing?.run.sequence ?? this.#added,
+      this.#batch.length === 0 ? this.#added : this.#batchFrom,
+      this.#appending?.from ?? this.#added,
+    );
   }
 
   #schedule(): void {
@@ -121,83 +150,104 @@ export class CapsuleQueue {
       this.#encoder = await import("./seal-recording.js");
     } catch (error) {
       this.#report("codec", error);
-      for (const { recording } of this.#waiting.splice(0)) {
-        this.#bytes -= recording.size;
-        this.counters.lostToCodec += 1;
-      }
+      for (let run = this.#line.next(); run !== undefined; run = this.#line.next()) this.#letGo(run, "codec");
     }
     setImmediateOriginal(this.#slice);
   }
 
   readonly #slice = (): void => {
     this.#scheduled = false;
-    const urgent = this.#bytes * 2 > this.#maximumBytes;
-    const until = monotonicClock() + (urgent ? URGENT_SLICE_MILLISECONDS : SLICE_MILLISECONDS);
-    while (this.#batchBytes < BATCH_BYTES && monotonicClock() < until) {
-      if (!this.#step()) break;
-    }
-    if (!this.#appending && this.#batch.length > 0) void this.#append();
-    const more = this.#sealing !== undefined || this.#waiting.length > 0;
+    if (this.#appending === undefined && this.#batch.length > 0) void this.#append();
+    else this.#encode();
     // While an append holds a full batch back, its end schedules the next slice.
-    if (more && this.#batchBytes < BATCH_BYTES) this.#schedule();
+    const encodable = this.#sealing !== undefined || this.#line.length > 0;
+    const appendable = this.#appending === undefined && this.#batch.length > 0;
+    if (appendable || (encodable && !this.#isBatchFull())) this.#schedule();
     this.#tellDrained();
   };
 
-  /** Encodes one value or one capsule; false where there is nothing to encode. */
+  #isBatchFull(): boolean {
+    return this.#batchBytes >= this.#batchBytesLimit || this.#batch.length >= BATCH_CAPSULES;
+  }
+
+  #encode(): void {
+    const urgent = this.#bytes * 2 > this.#maximumBytes;
+    const until = monotonicClock() + (urgent ? URGENT_SLICE_MILLISECONDS : SLICE_MILLISECONDS);
+    while (!this.#isBatchFull() && monotonicClock() < until) {
+      if (!this.#step()) return;
+    }
+  }
+
+  /** Encodes a little of a run; false where there is nothing to encode. */
   #step(): boolean {
     const encoder = this.#encoder;
     if (encoder === undefined) return false;
     if (this.#sealing === undefined) {
-      const waiting = this.#waiting.shift();
-      if (waiting === undefined) return false;
-      this.#sealing = { waiting, steps: encoder.sealRecording(waiting.recording, waiting.kept) };
+      const run = this.#line.next();
+      if (run === undefined) return false;
+      this.#sealing = { run, steps: encoder.encodeRecording(run.recording, run.kept) };
     }
-    const { steps, waiting } = this.#sealing;
+    const { steps, run } = this.#sealing;
     try {
       const step = steps.next();
-      if (step.done === true) {
-        this.#sealing = undefined;
-        const summary: CapsuleSummary = { ...waiting.summary, kept: waiting.kept };
-        const bytes = encoder.encodeCapsule(step.value);
-        this.#bytes += bytes.byteLength - waiting.recording.size;
-        this.#batchBytes += bytes.byteLength;
-        this.#batch.push({ summary, bytes });
-      }
+      if (step.done === true) this.#encoded(run, step.value);
     } catch (error) {
       this.#sealing = undefined;
-      this.#bytes -= waiting.recording.size;
-      this.counters.lostToCodec += 1;
+      this.#letGo(run, "codec");
       this.#report("codec", error);
     }
     return true;
   }
 
+  #encoded(run: WaitingRun, bytes: Uint8Array): void {
+    this.#sealing = undefined;
+    const summary: CapsuleSummary = { ...run.summary, kept: run.kept };
+    this.#bytes += bytes.byteLength - run.recording.size;
+    this.#batchBytes += bytes.byteLength;
+    if (this.#batch.length === 0) this.#batchFrom = run.sequence;
+    this.#batch.push({ summary, bytes });
+  }
+
   async #append(): Promise<void> {
     const batch = this.#batch;
     const bytes = this.#batchBytes;
+    const appending = { kept: batch.map(({ summary }) => summary.kept), from: this.#batchFrom };
     this.#batch = [];
     this.#batchBytes = 0;
-    this.#appending = true;
-    this.#appendingCount = batch.length;
+    this.#appending = appending;
     try {
       await this.#store.append(batch);
-      this.counters.stored += batch.length;
-      this.counters.storedBytes += bytes;
+      if (this.#appending === appending) {
+        this.#stored += appending.kept.length;
+        this.#storedBytes += bytes;
+      }
     } catch (error) {
-      this.counters.lostToStore += batch.length;
+      if (this.#appending === appending) for (const kept of appending.kept) this.#lose(kept, "store");
       this.#report("store", error);
     }
     this.#bytes -= bytes;
-    this.#appending = false;
-    this.#appendingCount = 0;
+    // Otherwise the process is ending, and has been told that these are lost.
+    if (this.#appending === appending) this.#appending = undefined;
     if (this.waiting > 0) this.#schedule();
     this.#tellDrained();
   }
 
+  #letGo(run: WaitingRun, reason: LossReason): void {
+    this.#bytes -= run.recording.size;
+    this.#lose(run.kept, reason);
+  }
+
+  #lose(kept: string, reason: LossReason): void {
+    const losses = this.#lost.get(kept) ?? { queue: 0, codec: 0, store: 0, exit: 0 };
+    losses[reason] += 1;
+    this.#lost.set(kept, losses);
+  }
+
   #tellDrained(): void {
-    const done = this.#added - this.waiting;
+    const done = this.#oldest();
     while (this.#draining[0] !== undefined && this.#draining[0].until <= done) {
       this.#draining.shift()?.resolve();
     }
+    if (this.waiting === 0) unwatchExit(this);
   }
 }

@@ -1,5 +1,8 @@
 /** Where failures of the library, or of what was given to it, end: counted each time, told once for each kind. */
+import { detached } from "../stage/scopes.js";
+import { quietly } from "../stage/quiet.js";
 import type { FailureSource } from "../stage/seam.js";
+import { unawaited } from "../unawaited.js";
 
 /** A failure that the service was spared. */
 export interface Failure {
@@ -16,11 +19,13 @@ export interface Logger {
 
 const CONSEQUENCES: Readonly<Record<FailureSource, string>> = {
   listener: "A listener failed: this part of the run is missing from its record.",
-  keep: "A keep rule threw: it kept nothing.",
+  keep: "A keep rule failed: it kept nothing.",
   codec: "A run could not be encoded: its capsule is lost.",
   store: "The store failed: the capsules it was given are counted as lost.",
   version: "A version function threw: the stage's version is recorded as unknown.",
   queue: "The queue to the store is full (queueBytes): runs are lost.",
+  exit: "The process ended while capsules were on their way: they are lost. Call close() before process.exit().",
+  waitUntil: "waitUntil threw: nobody may be waiting for the capsules.",
   seed: "A seed could not be had: one was drawn.",
   logger: "onError or the logger threw.",
   conversion: "A record or revive function threw: the value is recorded, or given, as it was.",
@@ -39,6 +44,8 @@ export class FailureReport {
     store: 0,
     version: 0,
     queue: 0,
+    exit: 0,
+    waitUntil: 0,
     seed: 0,
     logger: 0,
     conversion: 0,
@@ -80,8 +87,8 @@ export class FailureReport {
       this.#counts.logger += 1; // whoever is to be told cannot hear; the counter is what is left
     };
     try {
-      const told = listener();
-      if (told instanceof Promise) told.catch(deaf);
+      // Whoever is told is no part of the run in which it happened, and nor is what he goes on to do.
+      detached(() => quietly(() => unawaited(listener(), deaf)));
     } catch {
       deaf();
     }

@@ -7,9 +7,27 @@ import type { RunSummary } from "./recording.js";
 export interface KeepRule {
   readonly name: string;
   readonly keeps: (run: RunSummary) => boolean;
+  /**
+   * What its runs are worth when the queue to the store is full: those of a lower priority give way. Rules of a
+   * higher one are asked first. Default 1, as errors, violations and slow runs have; samples and `all` have 0.
+   */
+  readonly priority?: number;
 }
 
-/** The rules that come with the library. A run is kept by the first rule that keeps it. */
+const SAMPLE_PRIORITY = 0;
+const DEFAULT_PRIORITY = 1;
+
+export function priorityOf(rule: KeepRule): number {
+  return rule.priority ?? DEFAULT_PRIORITY;
+}
+
+/** What a kept run is worth: one that failed is worth no less for having been kept as one of all, or of a sample. */
+export function worthOf(run: RunSummary, rule: KeepRule): number {
+  const failed = run.status === "error" || run.violations > 0;
+  return failed ? Math.max(priorityOf(rule), DEFAULT_PRIORITY) : priorityOf(rule);
+}
+
+/** The rules that come with the library. A run is kept by the first rule that keeps it, the highest priority first. */
 export interface KeepRules {
   /** Every run. */
   all(): KeepRule;
@@ -27,7 +45,7 @@ const SAMPLE_DIGITS = 8;
 const SAMPLE_SPACE = 16 ** SAMPLE_DIGITS;
 
 export const keep: KeepRules = {
-  all: () => ({ name: "all", keeps: () => true }),
+  all: () => ({ name: "all", priority: SAMPLE_PRIORITY, keeps: () => true }),
   errors: () => ({ name: "errors", keeps: (run) => run.status === "error" }),
   violations: () => ({ name: "violations", keeps: (run) => run.violations > 0 }),
   slowerThan(duration) {
@@ -41,6 +59,6 @@ export const keep: KeepRules = {
     // The last digits of a run's id are unpredictable bits, so no generator needs to be drawn from.
     const isChosen = (id: string): boolean =>
       Number.parseInt(id.slice(-SAMPLE_DIGITS), 16) < share * SAMPLE_SPACE;
-    return { name: `sample ${share}`, keeps: (run) => isChosen(run.id) };
+    return { name: `sample ${share}`, priority: SAMPLE_PRIORITY, keeps: (run) => isChosen(run.id) };
   },
 };

@@ -22,15 +22,15 @@ import type { Limits } from "../capsule/limits.js";
 import { Marker, type MarkerReason } from "../capsule/marker.js";
 import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
-import { callSite } from "./call-site.js";
+import { callSite, siteOf } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
-import { comesFromOutside, comesFromRecord } from "../ambient/body-source.js";
+import { comesFromOutside } from "../ambient/body-source.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { quietly } from "../stage/quiet.js";
-import type { EffectCall, ObservedCall, ObservedRun, RunListener } from "../stage/seam.js";
+import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
 export interface RecordingOptions {
@@ -41,6 +41,8 @@ export interface RecordingOptions {
   readonly classes: ReadonlySet<string>;
   readonly ended: (recording: Recording) => void;
   readonly report: Report;
+  /** Told of each event as it is entered; only a replay listens. */
+  readonly entered?: (recording: Recording, kind: EventKind, index: number) => void;
 }
 
 /** Tells whether the program is running because something was handed to it; a replay always does. */
@@ -83,8 +85,8 @@ export interface EffectEntry extends Begun {
   readonly name: string;
   readonly call: number;
   readonly ordinal: number;
-  delivered: boolean;
   readonly item: boolean;
+  delivered: boolean;
 }
 
 /** A recording, looked at from outside. */
@@ -99,8 +101,13 @@ export interface RecordingContents {
   readonly reasons: readonly ReplayabilityReason[];
 }
 
-/** What an entry costs besides its values. */
+/** What an entry costs encoded, besides its values. */
 const ENTRY_BYTES = 64;
+/** What an entry, and the run itself, take in memory beyond that until they are encoded. */
+const HELD_BYTES_OF_ENTRY = 160;
+const HELD_BYTES_OF_RUN = 4096;
+/** Of a violation; an array of wrong items has one for each of them. */
+const MAXIMUM_ISSUES = 100;
 /** What to do where something is missing. */
 const REMEDIES: Readonly<Record<MarkerReason, string>> = {
   depth: "raise limits.depth",
@@ -112,6 +119,8 @@ const REMEDIES: Readonly<Record<MarkerReason, string>> = {
   unsupported: "pass plain data in its place",
   unreadable: "pass plain data in its place",
 };
+/** What items of streams are called in the record. */
+const ITEM_NAME = "item";
 const MAXIMUM_REASONS = 16;
 const STACK_UNITS = 4096;
 const PENDING: OutcomeSnapshot = { status: "pending" };
@@ -129,6 +138,7 @@ export class Recording implements RunListener {
   /** Of the effects that have one, by index. */
   readonly #effectConversions = new Map<number, Conversion>();
   #run: ObservedRun | undefined;
+  #violationCount = 0;
   #size = 0;
   #closed = false;
   #full = false;
@@ -138,9 +148,9 @@ export class Recording implements RunListener {
     this.#prompting = prompting;
   }
 
-  /** Estimated bytes held. */
+  /** Estimated bytes of memory held until the run is encoded. */
   get size(): number {
-    return this.#size;
+    return HELD_BYTES_OF_RUN + this.#events.length * HELD_BYTES_OF_ENTRY + this.#size;
   }
 
   callStarted(call: ObservedCall, input: readonly unknown[], _context: Context): undefined {
@@ -173,7 +183,9 @@ export class Recording implements RunListener {
     const entry = this.#calls[call.index];
     if (this.#closed || entry === undefined) return;
     entry.duration = this.#now() - entry.at;
-    entry.outcome = this.#takeOutcome(outcome, call.definition.record, comesFromRecord);
+    // A stage may be given as recorded, and what it returned is then from outside.
+    const onBody = call.parent === undefined ? undefined : comesFromOutside;
+    entry.outcome = this.#takeOutcome(outcome, call.definition.record, onBody);
     // A generator or a stream as a result is not looked into, so nothing can be said of it later. What is
     // over a limit is another matter: the program makes it again, and its head is compared.
     if (
@@ -194,7 +206,13 @@ export class Recording implements RunListener {
   }
 
   contractViolated(call: ObservedCall, side: Side, issues: readonly ContractIssue[]): void {
-    if (!this.#closed) this.#violations.push({ call: call.index, side, issues });
+    if (this.#closed) return;
+    this.#violationCount += 1;
+    // Of a call that is not entered, its violation cannot be told either.
+    if (this.#calls[call.index] === undefined) return;
+    const entered = issues.slice(0, MAXIMUM_ISSUES);
+    this.#size += ENTRY_BYTES * (1 + entered.length);
+    this.#violations.push({ call: call.index, side, issues: entered });
   }
 
   runEnded(run: ObservedRun): void {
@@ -203,11 +221,34 @@ export class Recording implements RunListener {
     this.#options.ended(this);
   }
 
+  /** What a call asked without declaring it has answered. */
+  askedUndeclared(call: ObservedCall, source: string, place: Place | undefined): void {
+    if (this.#closed || this.#isUncontrolled(call)) return;
+    const { name } = call.definition;
+    const site = place && quietly(() => siteOf(place));
+    this.#addUncontrolled(
+      name,
+      `Stage "${name}" used ${source}${at(site)}, which is neither captured nor declared`,
+    );
+  }
+
   /** Enters an effect that begins, and returns its number; -1 once the run has ended. */
   effectStarted(effect: EffectCall, input: readonly unknown[]): number {
+    return this.#begin(effect, input, false);
+  }
+
+  #begin(effect: EffectCall, input: readonly unknown[], item: boolean): number {
     if (this.#closed || this.#isFull(effect.name)) return -1;
     const index = this.#effects.length;
-    if (!this.#prompting.open) this.#wokenBy(effect.call, `Effect "${effect.name}" began`, callSite());
+    if (!this.#prompting.open) {
+      const what = item
+        ? `An item of stage "${effect.call.definition.name}" was asked for`
+        : `Effect "${effect.name}" began`;
+      this.#wokenBy(effect.call, what, callSite());
+    }
+    if (effect.doubt !== undefined && this.#reasons.length < MAXIMUM_REASONS) {
+      this.#reasons.push({ code: "lost", name: effect.name, message: effect.doubt });
+    }
     this.#effects.push({
       name: effect.name,
       call: effect.call.index,
@@ -219,7 +260,7 @@ export class Recording implements RunListener {
       asynchronous: false,
       delivered: false,
       unprompted: !this.#prompting.open,
-      item: false,
+      item,
     });
     if (effect.record !== undefined) this.#effectConversions.set(index, effect.record);
     this.#enter("effect-start", index);
@@ -236,6 +277,33 @@ export class Recording implements RunListener {
   effectArrived(index: number): void {
     const entry = this.#effects[index];
     if (!this.#closed && entry !== undefined) entry.duration = this.#now() - entry.at;
+  }
+
+  /** Enters the stream that a call has returned: the first of its items. */
+  streamOpened(call: ObservedCall, recorded: unknown, delivered: boolean): void {
+    const entry = this.#calls[call.index];
+    // It may never end: whoever reads the record must know by now how it returned.
+    if (!this.#closed && entry !== undefined) entry.asynchronous = call.asynchronous;
+    const index = this.itemStarted({ call, ordinal: 0, input: ["open"] });
+    this.itemEnded(index, call, { status: "ok", value: recorded }, delivered);
+  }
+
+  /** Enters that an item of a call's stream is asked for, and returns its number; -1 once the run has ended. */
+  itemStarted({ call, ordinal, input }: StreamItem): number {
+    return this.#begin({ call, name: ITEM_NAME, ordinal }, input, true);
+  }
+
+  itemEnded(index: number, call: ObservedCall, outcome: Outcome, delivered: boolean): void {
+    const entry = this.#effects[index];
+    if (this.#closed || entry === undefined) return;
+    const unprompted = call.parent === undefined ? !this.#prompting.open : delivered;
+    if (unprompted && call.definition.kind !== "infer") {
+      this.#wokenBy(call, `An item of stage "${call.definition.name}" came`, undefined);
+    }
+    entry.duration = this.#now() - entry.at;
+    entry.delivered = delivered;
+    entry.outcome = this.#takeOutcome(outcome, undefined);
+    this.#enter("effect-end", index);
   }
 
   effectEnded(index: number, outcome: Outcome): void {
@@ -263,8 +331,8 @@ export class Recording implements RunListener {
       startedAt: run.startedAt,
       duration: (root?.duration ?? 0) / 1000,
       status: root?.outcome.status === "error" ? "error" : "ok",
-      violations: this.#violations.length,
-      versions: [...versions],
+      violations: this.#violationCount,
+      versions: Object.freeze([...versions]),
       exact: this.#reasons.length === 0,
       traceId: run.trace?.traceId,
     };
@@ -296,7 +364,9 @@ export class Recording implements RunListener {
       (stage) =>
         stage.definition === definition && sameVersion(stage.data, data) && sameVersion(stage.model, model),
     );
-    return known !== -1 ? known : this.#stages.push({ definition, data, model }) - 1;
+    if (known !== -1) return known;
+    this.#size += ENTRY_BYTES;
+    return this.#stages.push({ definition, data, model }) - 1;
   }
 
   #takeAll(
@@ -326,11 +396,13 @@ export class Recording implements RunListener {
     record: Conversion | undefined,
     onBody?: (body: object) => void,
   ): OutcomeSnapshot {
-    if (outcome.status === "error") {
-      return { status: "error", value: this.#take(outcome.error, onBody), stack: stackOf(outcome.error) };
+    if (outcome.status === "ok") {
+      const value = convertOutput(record, outcome.value, this.#options.report);
+      return { status: "ok", value: this.#take(value, onBody) };
     }
-    const value = convertOutput(record, outcome.value, this.#options.report);
-    return { status: "ok", value: this.#take(value, onBody) };
+    const stack = stackOf(outcome.error);
+    this.#size += stack.length;
+    return { status: "error", value: this.#take(outcome.error, onBody), stack };
   }
 
   /** Notes why a replay could not give this value back to the program as it was. */
@@ -348,12 +420,19 @@ export class Recording implements RunListener {
 
   /** Something that is not in the record set off what has just happened. */
   #wokenBy(call: ObservedCall, what: string, site: string | undefined): void {
-    const { name } = call.definition;
-    if (this.#reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name)) return;
-    if (this.#reasons.length >= MAXIMUM_REASONS) return;
-    const place = site === undefined ? "" : ` at ${site}`;
-    const message = `${what}${place} because of something that is neither captured nor declared: declare it with hc.effect().`;
-    this.#reasons.push({ code: "uncontrolled", name, message });
+    if (this.#isUncontrolled(call)) return;
+    const because = "because of something that is neither captured nor declared";
+    this.#addUncontrolled(call.definition.name, `${what}${at(site)} ${because}`);
+  }
+
+  /** One reason a stage is enough, and there is room for so many. */
+  #isUncontrolled({ definition: { name } }: ObservedCall): boolean {
+    if (this.#reasons.length >= MAXIMUM_REASONS) return true;
+    return this.#reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name);
+  }
+
+  #addUncontrolled(name: string, what: string): void {
+    this.#reasons.push({ code: "uncontrolled", name, message: `${what}: declare it with hc.effect().` });
   }
 
   /** Whether as many calls and effects have been entered as the limits allow; what begins after that is lost. */
@@ -371,12 +450,17 @@ export class Recording implements RunListener {
   #enter(kind: EventKind, index: number): void {
     this.#size += ENTRY_BYTES;
     this.#events.push({ kind, index });
+    this.#options.entered?.(this, kind, index);
   }
 
   /** Microseconds since the run began. */
   #now(): number {
     return Math.round((monotonicClock() - this.#startedAt) * 1000);
   }
+}
+
+function at(site: string | undefined): string {
+  return site === undefined ? "" : ` at ${site}`;
 }
 
 function stackOf(error: unknown): string {

@@ -11,17 +11,22 @@ import {
   type OutcomeRecord,
   type StageRecord,
 } from "../capsule/capsule.js";
-import { encodeValue } from "../capsule/encode-value.js";
+import { encodeCapsuleInSteps } from "../capsule/encode-capsule.js";
+import { CborWriter, encodeValueInSteps } from "../capsule/encode-value.js";
 import { currentEnvironment } from "../capsule/environment.js";
 import type { Snapshot } from "../capsule/snapshot.js";
 import { identityOf } from "../contract/contract-identity.js";
 import type { OutcomeSnapshot, Recording, StageEntry } from "./recording.js";
 
-export { encodeCapsule } from "../capsule/encode-capsule.js";
+/** A recording as a capsule's bytes. Yields as `sealRecording` does. */
+export function* encodeRecording(recording: Recording, kept: string): Generator<undefined, Uint8Array> {
+  return yield* encodeCapsuleInSteps(yield* sealRecording(recording, kept));
+}
 
 /**
- * The capsule of a recording. Yields after each value that it has encoded, so that whoever drives it
- * can let the event loop breathe.
+ * The capsule of a recording. Yields after a fraction of a millisecond's work, so that whoever drives
+ * it can let the event loop breathe. What it cannot cut in pieces is the making of a contract's JSON
+ * Schema, which is done once for each contract.
  */
 export function* sealRecording(recording: Recording, kept: string): Generator<undefined, Capsule> {
   const { run, options, ...contents } = recording.contents();
@@ -38,6 +43,11 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
       outcome: yield* values.addOutcome(outcome),
     });
   }
+  const stages: StageRecord[] = [];
+  for (const stage of contents.stages) {
+    stages.push(stageRecord(stage));
+    yield;
+  }
   return {
     format: CAPSULE_FORMAT,
     id: run.id,
@@ -51,7 +61,7 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
     limits: options.limits,
     replayable: { exact: contents.reasons.length === 0, reasons: contents.reasons },
     kept,
-    stages: contents.stages.map(stageRecord),
+    stages,
     calls,
     effects,
     events: contents.events,
@@ -65,37 +75,46 @@ function stageRecord({ definition, data, model }: StageEntry): StageRecord {
   return { name, kind, data, model, input: input && identityOf(input), output: output && identityOf(output) };
 }
 
+/** What a checksum is taken of in one go. */
+const PIECE_BYTES = 256 * 1024;
+
+const TABLES = 32;
+
 /** The values of a capsule: those of equal content once. */
 class ValueTable {
   readonly bytes: Uint8Array[] = [];
-  readonly #byChecksum = new Map<number, number[]>();
+  readonly #writer = new CborWriter(4096);
+  /** Several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
+  readonly #byChecksum = Array.from({ length: TABLES }, () => new Map<number, number[]>());
 
   *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
     const references: number[] = [];
-    for (const snapshot of snapshots) {
-      references.push(this.#add(snapshot));
-      yield;
-    }
+    for (const snapshot of snapshots) references.push(yield* this.#add(snapshot));
     return references;
   }
 
   *addOutcome(outcome: OutcomeSnapshot): Generator<undefined, OutcomeRecord> {
     if (outcome.status === "pending") return outcome;
-    const value = this.#add(outcome.value);
-    yield;
+    const value = yield* this.#add(outcome.value);
     return outcome.status === "ok"
       ? { status: "ok", value }
       : { status: "error", value, stack: outcome.stack };
   }
 
-  #add(snapshot: Snapshot): number {
-    const bytes = encodeValue(snapshot);
-    const checksum = crc32(bytes);
-    const alike = this.#byChecksum.get(checksum) ?? [];
+  *#add(snapshot: Snapshot): Generator<undefined, number> {
+    const bytes = yield* encodeValueInSteps(snapshot, this.#writer);
+    yield;
+    let checksum = crc32(bytes.byteLength <= PIECE_BYTES ? bytes : bytes.subarray(0, PIECE_BYTES));
+    for (let offset = PIECE_BYTES; offset < bytes.byteLength; offset += PIECE_BYTES) {
+      yield;
+      checksum = crc32(bytes.subarray(offset, offset + PIECE_BYTES), checksum);
+    }
+    const table = this.#byChecksum[checksum % TABLES] as Map<number, number[]>;
+    const alike = table.get(checksum) ?? [];
     const known = alike.find((reference) => Buffer.compare(this.bytes[reference] as Uint8Array, bytes) === 0);
     if (known !== undefined) return known;
     const reference = this.bytes.push(bytes) - 1;
-    this.#byChecksum.set(checksum, [...alike, reference]);
+    table.set(checksum, [...alike, reference]);
     return reference;
   }
 }

@@ -3,6 +3,7 @@ import {
   type CapsuleEvent,
   type EffectRecord,
   type OutcomeRecord,
+  type ParentRecord,
   stageOf,
   type Version,
 } from "../capsule/capsule.js";
@@ -19,6 +20,7 @@ export function describeCapsule(capsule: Capsule, options: { readonly width?: nu
     `service    ${service.name}${service.version === undefined ? "" : ` ${service.version}`}`,
     `started    ${new Date(capsule.startedAt).toISOString()}   seed ${capsule.seed}   kept by ${capsule.kept}`,
     `run on     node ${environment.node}, ${environment.platform} ${environment.arch}, ${environment.timezone}`,
+    ...(capsule.parent === undefined ? [] : [describeParent(capsule.parent)]),
     ...(capsule.trace === undefined ? [] : [`trace      ${capsule.trace.traceId}`]),
     `replay     ${replayable.exact ? "exact" : `may not be exact: ${replayable.reasons.map((reason) => reason.message).join(" ")}`}`,
     "",
@@ -31,6 +33,10 @@ export function describeCapsule(capsule: Capsule, options: { readonly width?: nu
     lines.push(`violation  ${stageOf(capsule, violation.call).name} ${violation.side}: ${issues.join("; ")}`);
   }
   return lines.join("\n");
+}
+
+function describeParent({ id, changes }: ParentRecord): string {
+  return `parent     ${id}   ${changes.length === 0 ? "nothing changed" : changes.join("; ")}`;
 }
 
 function describeEvent(capsule: Capsule, event: CapsuleEvent, width: number): string[] {

@@ -7,6 +7,7 @@ import {
   readSlot,
   scalarsOf,
 } from "../capsule/platform-values.js";
+import { exactly, type SameNumber } from "./tolerance.js";
 
 export interface Difference {
   readonly path: readonly (string | number)[];
@@ -18,21 +19,36 @@ export interface Difference {
 
 type Path = readonly (string | number)[];
 
+/** What goes through a comparison unchanged. */
+interface Comparison {
+  /** Pairs that have been met. */
+  readonly seen: Map<object, object>;
+  readonly isSame: SameNumber;
+}
+
 /**
- * The first difference, or undefined where the values are the same. `NaN` equals itself and `-0` is
- * not `0`; the order of an object's keys and the stacks of errors do not count.
+ * The first difference, or undefined where the values are the same. The order of an object's keys and
+ * the stacks of errors do not count. Numbers are compared by `isSame`, those in arrays of floats
+ * included; integers in typed arrays, BigInts, dates and texts exactly.
  */
-export function firstDifference(expected: unknown, actual: unknown): Difference | undefined {
-  return compare(expected, actual, [], new Map());
+export function firstDifference(
+  expected: unknown,
+  actual: unknown,
+  isSame: SameNumber = exactly,
+): Difference | undefined {
+  return compare(expected, actual, [], { seen: new Map(), isSame });
 }
 
 function compare(
   expected: unknown,
   actual: unknown,
   path: Path,
-  seen: Map<object, object>,
+  comparison: Comparison,
 ): Difference | undefined {
   if (Object.is(expected, actual)) return undefined;
+  const { seen, isSame } = comparison;
+  if (typeof expected === "number" && typeof actual === "number" && isSame(expected, actual))
+    return undefined;
   const different: Difference = { path, expected, actual, absent: undefined };
   if (typeof expected !== "object" || typeof actual !== "object" || expected === null || actual === null) {
     return different;
@@ -41,26 +57,28 @@ function compare(
   // On the way through a cycle the pair has been met before, and is judged there.
   if (seen.get(expected) === actual) return undefined;
   seen.set(expected, actual);
-  if (Array.isArray(expected)) return compareLists(expected, actual as unknown[], path, seen);
+  if (Array.isArray(expected)) return compareLists(expected, actual as unknown[], path, comparison);
   if (expected instanceof Date)
     return expected.getTime() === (actual as Date).getTime() ? undefined : same(expected, actual, different);
   if (expected instanceof RegExp || expected instanceof URL) {
     return textOf(expected) === textOf(actual as RegExp | URL) ? undefined : different;
   }
   if (ArrayBuffer.isView(expected) || expected instanceof ArrayBuffer) {
-    return compareBytes(expected, actual as ArrayBuffer | ArrayBufferView, path, different);
+    return compareBytes(expected, actual as ArrayBuffer | ArrayBufferView, path, different, isSame);
   }
-  if (expected instanceof Map) return compareMaps(expected, actual as Map<unknown, unknown>, path, seen);
-  if (expected instanceof Set) return compareLists([...expected], [...(actual as Set<unknown>)], path, seen);
+  if (expected instanceof Map)
+    return compareMaps(expected, actual as Map<unknown, unknown>, path, comparison);
+  if (expected instanceof Set)
+    return compareLists([...expected], [...(actual as Set<unknown>)], path, comparison);
   const platformName = platformNameOf(expected);
   if (platformName !== undefined) {
     const [before, after] = [platformView(platformName, expected), platformView(platformName, actual)];
     if (typeof before !== "object" || typeof after !== "object") {
       return before === after ? undefined : different;
     }
-    return compareFields(before, after, path, seen);
+    return compareFields(before, after, path, comparison);
   }
-  const fields = compareFields(fieldsOf(expected), fieldsOf(actual), path, seen);
+  const fields = compareFields(fieldsOf(expected), fieldsOf(actual), path, comparison);
   return expected instanceof Marker && fields !== undefined ? different : fields;
 }
 
@@ -125,13 +143,13 @@ function compareLists(
   expected: readonly unknown[],
   actual: readonly unknown[],
   path: Path,
-  seen: Map<object, object>,
+  comparison: Comparison,
 ) {
   for (let index = 0; index < Math.max(expected.length, actual.length); index++) {
     const here = [...path, index];
     const inExpected = index in expected;
     if (inExpected !== index in actual) return absence(here, inExpected, expected[index], actual[index]);
-    const difference = compare(expected[index], actual[index], here, seen);
+    const difference = compare(expected[index], actual[index], here, comparison);
     if (difference !== undefined) return difference;
   }
   return undefined;
@@ -141,19 +159,19 @@ function compareMaps(
   expected: Map<unknown, unknown>,
   actual: Map<unknown, unknown>,
   path: Path,
-  seen: Map<object, object>,
+  comparison: Comparison,
 ) {
   const simple = [...expected.keys(), ...actual.keys()].every(
     (key) => typeof key !== "object" || key === null,
   );
   // Keys that are objects have no identity across the two: entries are then compared in order.
-  if (!simple) return compareLists([...expected], [...actual], path, seen);
+  if (!simple) return compareLists([...expected], [...actual], path, comparison);
   for (const key of new Set([...expected.keys(), ...actual.keys()])) {
     const here = [...path, typeof key === "number" ? key : String(key)];
     if (expected.has(key) !== actual.has(key)) {
       return absence(here, expected.has(key), expected.get(key), actual.get(key));
     }
-    const difference = compare(expected.get(key), actual.get(key), here, seen);
+    const difference = compare(expected.get(key), actual.get(key), here, comparison);
     if (difference !== undefined) return difference;
   }
   return undefined;
@@ -163,14 +181,14 @@ function compareFields(
   expected: Readonly<Record<string, unknown>>,
   actual: Readonly<Record<string, unknown>>,
   path: Path,
-  seen: Map<object, object>,
+  comparison: Comparison,
 ): Difference | undefined {
   for (const key of new Set([...Object.keys(expected), ...Object.keys(actual)])) {
     const here = [...path, key];
     const inExpected = Object.hasOwn(expected, key);
     if (inExpected !== Object.hasOwn(actual, key))
       return absence(here, inExpected, expected[key], actual[key]);
-    const difference = compare(expected[key], actual[key], here, seen);
+    const difference = compare(expected[key], actual[key], here, comparison);
     if (difference !== undefined) return difference;
   }
   return undefined;
@@ -195,21 +213,28 @@ function compareBytes(
   actual: ArrayBufferView | ArrayBuffer,
   path: Path,
   different: Difference,
+  isSame: SameNumber,
 ): Difference | undefined {
   const [a, b] = [bytesOf(expected), bytesOf(actual)];
   if (a.length === b.length && Buffer.compare(a, b) === 0) return undefined;
   if (!ArrayBuffer.isView(expected) || expected instanceof DataView) return different;
   const [left, right] = [expected, actual] as unknown as [ArrayLike<unknown>, ArrayLike<unknown>];
+  const isSameElement = isFloats(expected) ? (isSame as typeof Object.is) : Object.is;
   for (let index = 0; index < Math.max(left.length, right.length); index++) {
     const here = [...path, index];
     if (index >= left.length || index >= right.length) {
       return absence(here, index < left.length, left[index], right[index]);
     }
-    if (!Object.is(left[index], right[index])) {
+    if (!isSameElement(left[index], right[index])) {
       return { path: here, expected: left[index], actual: right[index], absent: undefined };
     }
   }
-  return undefined; // only the bits of a NaN differ
+  return undefined; // within the tolerance, or only the bits of a NaN differ
+}
+
+/** By its tag, since not every Node has a Float16Array. */
+function isFloats(value: object): boolean {
+  return Object.prototype.toString.call(value).startsWith("[object Float");
 }
 
 function bytesOf(value: ArrayBufferView | ArrayBuffer): Uint8Array {

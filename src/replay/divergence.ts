@@ -2,37 +2,25 @@
  * What a replay did otherwise than the record, and why: the first point in the order in which the
  * program saw things, which is the order of cause and effect.
  */
-import {
-  type CallRecord,
-  type Capsule,
-  type CapsuleEvent,
-  callPath,
-  type ContractIdentity,
-  type EffectRecord,
-  type OutcomeRecord,
-  rootCall,
-  type StageRecord,
-  sameVersion,
-  stageOf,
-} from "../capsule/capsule.js";
-import { valueAt } from "../capsule/decode-capsule.js";
-import { compareEnvironments } from "../capsule/environment.js";
+import type { CallRecord, Capsule, CapsuleEvent, EffectRecord, OutcomeRecord } from "../capsule/capsule.js";
+import { rootCall } from "../capsule/capsule.js";
 import { formatPath } from "../json-path.js";
+import { type Blame, type Cause, explainCause } from "./cause.js";
+import { ComparedRun } from "./compared-run.js";
+import type { Condition } from "./conditions.js";
 import { firstDifference } from "./difference.js";
-import { isReplaced, type Substitute } from "./replaying-conductor.js";
-
-/**
- * Why a replay diverged:
- * - `contract`: the stage's contract is another one
- * - `model`, `data`: the stage's model or data is of another version, or was stood in for
- * - `uncontrolled`: the capsule itself says that it cannot be replayed exactly
- * - `environment`: nothing of the stage's declaration changed, but Node, its ICU, time zone or machine did
- * - `code`: none of these, so the code did
- */
-export type Cause = "code" | "contract" | "model" | "data" | "environment" | "uncontrolled";
+import { type NearestEffect, nearestEffect } from "./nearest-effect.js";
+import type { SameNumber } from "./tolerance.js";
 
 /** What differs at the point: a value, or what happened there at all. */
-export type DivergencePoint = "input" | "output" | "error" | "effect-input" | "effect-result" | "order";
+export type DivergencePoint =
+  | "input"
+  | "output"
+  | "error"
+  | "item"
+  | "effect-input"
+  | "effect-result"
+  | "order";
 
 export interface Divergence {
   /** The stage it happened in. */
@@ -41,6 +29,8 @@ export interface Divergence {
   readonly call: string;
   /** The effect, where it is about one. */
   readonly effect: string | undefined;
+  /** The stage whose code did otherwise: where a stage was called with another input, the one that called it. */
+  readonly origin: string;
   readonly point: DivergencePoint;
   /** The place in the value, such as `$.debtRatio`; `$` for the value itself. */
   readonly path: string;
@@ -51,310 +41,308 @@ export interface Divergence {
   readonly cause: Cause;
   /** All of it in a sentence. */
   readonly message: string;
+  /**
+   * Where in the program the replay called the stage or the effect, such as `decide (/app/loan.js:12:5)`;
+   * known where the call itself was not as recorded.
+   */
+  readonly site: string | undefined;
+  /** The recorded effect that comes nearest, where the replay's is unknown or has another input. */
+  readonly nearest: NearestEffect | undefined;
+}
+
+/** How two runs are compared. */
+export interface ComparisonOptions {
+  /** Whether a stage's own code did not run in the replay: what happened inside is then not compared. */
+  readonly isStageReplaced: (stage: string) => boolean;
+  readonly isEffectReplaced: (effect: string) => boolean;
+  readonly isSame: SameNumber;
+  readonly changed: ReadonlySet<Condition>;
+  /** Whether one is a replay of the other, and not just another run. */
+  readonly isReplay: boolean;
+  /** Where an event of the replay came from. */
+  readonly siteOf: (event: CapsuleEvent) => string | undefined;
 }
 
 /** The first point at which `replayed` differs from `recorded`, or undefined where it does not. */
 export function firstDivergence(
   recorded: Capsule,
   replayed: Capsule,
-  stages: ReadonlyMap<string, Substitute>,
-  effects: ReadonlyMap<string, Substitute> = new Map(),
+  options: ComparisonOptions,
 ): Divergence | undefined {
-  const sides = [new Side(recorded, stages), new Side(replayed, stages)] as const;
-  const length = Math.max(sides[0].events.length, sides[1].events.length);
+  const { isStageReplaced, isSame } = options;
+  const comparison = new Comparison(
+    new ComparedRun(recorded, isStageReplaced),
+    new ComparedRun(replayed, isStageReplaced),
+    isSame,
+  );
+  const length = Math.max(comparison.recorded.events.length, comparison.replayed.events.length);
   for (let position = 0; position < length; position++) {
-    const point = comparePoint(sides[0], sides[1], position);
-    if (point === undefined) continue;
-    const replaced =
-      point.effect === undefined
-        ? isReplaced(stages.get(point.stage))
-        : (effects.get(point.effect) ?? "recorded") !== "recorded";
-    const cause = causeOf(sides[0], sides[1], point, replaced);
-    const why = replaced
-      ? "It was stood in for, as the replay's options say."
-      : because(cause, recorded, replayed);
-    const { within: _within, ...divergence } = point;
-    return { ...divergence, cause, message: `${what(point)} ${why}` };
+    const point = comparison.at(position);
+    if (point !== undefined) return explained(point, comparison, options);
   }
   return undefined;
 }
 
 /** Whether the roots of both runs ended alike. */
-export function sameOutcome(recorded: Capsule, replayed: Capsule): boolean {
+export function sameOutcome(recorded: Capsule, replayed: Capsule, isSame: SameNumber): boolean {
   const [was, is] = [rootCall(recorded).outcome, rootCall(replayed).outcome];
   if (was.status === "pending" || is.status === "pending") return was.status === is.status;
-  const none = new Map<string, Substitute>();
-  const about: About = { stage: "", within: [], call: "", effect: undefined, point: "output" };
-  return compareOutcomes(new Side(recorded, none), new Side(replayed, none), was, is, about) === undefined;
+  const none = (): boolean => false;
+  const comparison = new Comparison(new ComparedRun(recorded, none), new ComparedRun(replayed, none), isSame);
+  return comparison.outcomes(was, is, "output") === undefined;
 }
 
-interface Point extends Omit<Divergence, "cause" | "message"> {
-  /** The names of the stage and of those it is part of. */
-  readonly within: readonly string[];
+function explained(
+  point: Point,
+  { recorded, replayed, isSame }: Comparison,
+  options: ComparisonOptions,
+): Divergence {
+  const { about, actor, actual, difference } = point;
+  const showsIn = about.call;
+  const stageAt = (run: ComparedRun, path: string) => {
+    const call = run.callAt(path);
+    return call === undefined ? undefined : run.stage(call);
+  };
+  const [recordedActor, replayedActor] = [stageAt(recorded, actor), stageAt(replayed, actor)];
+  const origin = (recordedActor ?? replayedActor)?.name ?? "";
+  const stage = (stageAt(recorded, showsIn) ?? stageAt(replayed, showsIn))?.name ?? "";
+  const run = recorded.callAt(showsIn) === undefined ? replayed : recorded;
+  const result = point.isResult ? about.effect : undefined;
+  const isOwn = OWN_POINTS.has(about.point);
+  const blame: Blame = {
+    recorded: recordedActor,
+    replayed: replayedActor,
+    stage: origin,
+    within: run.within(run.callAt(showsIn) ?? 0),
+    result,
+    isInput: about.point === "input" && actor === showsIn,
+    isReplaced:
+      result === undefined ? isOwn && options.isStageReplaced(origin) : options.isEffectReplaced(result),
+  };
+  const { cause, why } = explainCause(blame, {
+    recorded: recorded.capsule,
+    replayed: replayed.capsule,
+    changed: options.changed,
+    isReplay: options.isReplay,
+  });
+  const divergence = {
+    stage,
+    call: showsIn,
+    effect: about.effect,
+    origin,
+    point: about.point,
+    ...difference,
+  };
+  return {
+    ...divergence,
+    cause,
+    message: `${what(divergence)} ${why}`,
+    site: actual && options.siteOf(actual),
+    nearest: isToBeFound(point)
+      ? nearestEffect(recorded, replayed, replayed.effect(point.actual), isSame)
+      : undefined,
+  };
 }
 
-/** One of the two runs, without what happened inside stages that were replaced. */
-class Side {
-  readonly capsule: Capsule;
-  readonly events: readonly CapsuleEvent[];
-  readonly #paths: string[] = [];
-
-  constructor(capsule: Capsule, stages: ReadonlyMap<string, Substitute>) {
-    this.capsule = capsule;
-    const inside: boolean[] = [];
-    for (const [index, call] of capsule.calls.entries()) {
-      inside[index] = call.parent >= 0 && (inside[call.parent] === true || replacedAt(call.parent));
-    }
-    function replacedAt(call: number): boolean {
-      return isReplaced(stages.get(stageOf(capsule, call).name));
-    }
-    this.events = capsule.events.filter((event) => {
-      if (event.kind.startsWith("call")) return inside[event.index] !== true;
-      const { call } = capsule.effects[event.index] as EffectRecord;
-      return inside[call] !== true && !replacedAt(call);
-    });
-  }
-
-  call(event: CapsuleEvent): CallRecord {
-    return this.capsule.calls[event.index] as CallRecord;
-  }
-
-  effect(event: CapsuleEvent): EffectRecord {
-    return this.capsule.effects[event.index] as EffectRecord;
-  }
-
-  /** The call in which the event happened, or which it is about. */
-  callOf(event: CapsuleEvent): number {
-    return event.kind.startsWith("call") ? event.index : this.effect(event).call;
-  }
-
-  within(call: number): string[] {
-    const names: string[] = [];
-    for (let index = call; index >= 0; index = (this.capsule.calls[index] as CallRecord).parent) {
-      names.push(stageOf(this.capsule, index).name);
-    }
-    return names;
-  }
-
-  path(call: number): string {
-    return (this.#paths[call] ??= callPath(this.capsule, call));
-  }
-
-  /** What the event is, the same for the same event of another run. */
-  describe(event: CapsuleEvent): string {
-    const path = this.path(this.callOf(event));
-    switch (event.kind) {
-      case "call-start":
-        return `${path} begins`;
-      case "call-end":
-        return `${path} ends`;
-      case "effect-start":
-        return `${path} begins effect ${effectKey(this.effect(event))}`;
-      case "effect-end":
-        return `${path} is given the result of effect ${effectKey(this.effect(event))}`;
-    }
-  }
-
-  value(reference: number): unknown {
-    return valueAt(this.capsule, reference);
-  }
-
-  bytes(reference: number): Uint8Array {
-    return this.capsule.values[reference] as Uint8Array;
-  }
+/** Whether an effect of the replay is unknown or has another input. */
+function isToBeFound(point: Point): point is Point & { actual: CapsuleEvent } {
+  const { about, actual, isNew } = point;
+  if (actual?.kind !== "effect-start" || about.effect === undefined) return false;
+  return isNew || about.point === "effect-input";
 }
 
-function effectKey(effect: EffectRecord): string {
-  return effect.ordinal === 0 ? effect.name : `${effect.name}#${effect.ordinal}`;
+interface Point {
+  readonly about: About;
+  /** The call whose code did otherwise. */
+  readonly actor: string;
+  /** The replay's event, where it has one. */
+  readonly actual: CapsuleEvent | undefined;
+  /** Whether the record has no such event. */
+  readonly isNew: boolean;
+  /** Whether it is about the result of an effect. */
+  readonly isResult: boolean;
+  readonly difference: { readonly path: string; readonly expected: unknown; readonly actual: unknown };
 }
 
-function comparePoint(recorded: Side, replayed: Side, position: number): Point | undefined {
-  const expected = recorded.events[position];
-  const actual = replayed.events[position];
-  const [was, is] = [expected && recorded.describe(expected), actual && replayed.describe(actual)];
-  if (expected === undefined || actual === undefined || was !== is) {
+interface About {
+  /** The call it shows in. */
+  readonly call: string;
+  readonly effect: string | undefined;
+  readonly point: DivergencePoint;
+}
+
+type Found = Pick<Point, "difference"> & { readonly point: DivergencePoint };
+
+/** Two runs, side by side. */
+class Comparison {
+  readonly recorded: ComparedRun;
+  readonly replayed: ComparedRun;
+  readonly isSame: SameNumber;
+  /** The recorded call that each call of the replay is. */
+  readonly #calls = new Map<number, number>();
+
+  constructor(recorded: ComparedRun, replayed: ComparedRun, isSame: SameNumber) {
+    this.recorded = recorded;
+    this.replayed = replayed;
+    this.isSame = isSame;
+  }
+
+  /** What differs at a position of the order. */
+  at(position: number): Point | undefined {
+    const { recorded, replayed } = this;
+    const expected = recorded.events[position];
+    const actual = replayed.events[position];
+    if (expected === undefined || actual === undefined || !this.#isSameEvent(expected, actual)) {
+      return this.#order(expected, actual);
+    }
+    const found = this.#values(expected, actual, recorded.isItem(expected) ? ITEM_POINTS : POINTS);
+    return (
+      found && {
+        about: {
+          call: recorded.path(recorded.callOf(expected)),
+          effect: recorded.effectNameOf(expected),
+          point: found.point,
+        },
+        actor: recorded.path(recorded.actorOf(expected)),
+        actual,
+        isNew: false,
+        isResult: expected.kind === "effect-end" && !recorded.isItem(expected),
+        difference: found.difference,
+      }
+    );
+  }
+
+  /** Whether two events are the same thing at the same place. Each event before them has been found to be so. */
+  #isSameEvent(expected: CapsuleEvent, actual: CapsuleEvent): boolean {
+    const { recorded, replayed } = this;
+    if (expected.kind !== actual.kind) return false;
+    if (expected.kind === "call-end") return this.#calls.get(actual.index) === expected.index;
+    if (expected.kind === "call-start") {
+      const [was, is] = [recorded.call(expected), replayed.call(actual)];
+      const isSame =
+        was.ordinal === is.ordinal &&
+        recorded.stage(expected.index).name === replayed.stage(actual.index).name &&
+        (this.#calls.get(is.parent) ?? -1) === was.parent;
+      if (isSame) this.#calls.set(actual.index, expected.index);
+      return isSame;
+    }
+    const [was, is] = [recorded.effect(expected), replayed.effect(actual)];
+    return (
+      was.ordinal === is.ordinal &&
+      was.name === is.name &&
+      was.item === is.item &&
+      this.#calls.get(is.call) === was.call
+    );
+  }
+
+  /** Another event, or none, where the record has one. */
+  #order(expected: CapsuleEvent | undefined, actual: CapsuleEvent | undefined): Point {
+    const { recorded, replayed } = this;
+    const [was, is] = [expected && recorded.describe(expected), actual && replayed.describe(actual)];
     // Told of what the replay did where the record has no such thing, and else of what it did not do.
-    const isNew = actual !== undefined && !recorded.events.some((event) => recorded.describe(event) === is);
-    const [side, event] =
+    const isNew = is !== undefined && !recorded.has(is);
+    const [run, event] =
       isNew || expected === undefined ? [replayed, actual as CapsuleEvent] : [recorded, expected];
-    const call = side.callOf(event);
+    // Ends are handed to the program: what it did by itself is what it began, or did not begin.
+    const [actingRun, acting] =
+      actual !== undefined && actual.kind.endsWith("start") ? [replayed, actual] : [run, event];
     return {
-      stage: stageOf(side.capsule, call).name,
-      within: side.within(call),
-      call: side.path(call),
-      effect: event.kind.startsWith("effect") ? side.effect(event).name : undefined,
-      point: "order",
-      path: "$",
-      expected: was ?? "the end of the run",
-      actual: is ?? "nothing more",
+      about: {
+        call: run.path(run.callOf(event)),
+        effect: run.effectNameOf(event),
+        point: "order",
+      },
+      actor: actingRun.path(actingRun.actorOf(acting)),
+      actual,
+      isNew,
+      isResult: event.kind === "effect-end" && !run.isItem(event),
+      difference: { path: "$", expected: was ?? "the end of the run", actual: is ?? "nothing more" },
     };
   }
-  const call = recorded.callOf(expected);
-  const about = {
-    stage: stageOf(recorded.capsule, call).name,
-    within: recorded.within(call),
-    call: recorded.path(call),
-  };
-  switch (expected.kind) {
-    case "call-start":
-      return compareInputs(recorded, replayed, recorded.call(expected), replayed.call(actual), {
-        ...about,
-        effect: undefined,
-        point: "input",
-      });
-    case "effect-start": {
-      const effect = recorded.effect(expected);
-      return compareInputs(recorded, replayed, effect, replayed.effect(actual), {
-        ...about,
-        effect: effect.name,
-        point: "effect-input",
-      });
-    }
-    case "call-end":
-      return compareOutcomes(
-        recorded,
-        replayed,
-        recorded.call(expected).outcome,
-        replayed.call(actual).outcome,
-        {
-          ...about,
-          effect: undefined,
-          point: "output",
-        },
-      );
-    case "effect-end": {
-      const effect = recorded.effect(expected);
-      return compareOutcomes(recorded, replayed, effect.outcome, replayed.effect(actual).outcome, {
-        ...about,
-        effect: effect.name,
-        point: "effect-result",
-      });
+
+  #values(expected: CapsuleEvent, actual: CapsuleEvent, points: Points): Found | undefined {
+    const { recorded, replayed } = this;
+    const point = points[expected.kind];
+    switch (expected.kind) {
+      case "call-start":
+        return this.#inputs(recorded.call(expected), replayed.call(actual), point);
+      case "effect-start":
+        return this.#inputs(recorded.effect(expected), replayed.effect(actual), point);
+      case "call-end":
+        return this.outcomes(recorded.call(expected).outcome, replayed.call(actual).outcome, point);
+      case "effect-end":
+        return this.outcomes(recorded.effect(expected).outcome, replayed.effect(actual).outcome, point);
     }
   }
-}
 
-type About = Pick<Point, "stage" | "within" | "call" | "effect" | "point">;
-type Inputs = Pick<CallRecord, "input">;
-
-function compareInputs(
-  recorded: Side,
-  replayed: Side,
-  was: Inputs,
-  is: Inputs,
-  about: About,
-): Point | undefined {
-  for (let index = 0; index < Math.max(was.input.length, is.input.length); index++) {
-    const [expected, actual] = [was.input[index], is.input[index]];
-    if (expected === undefined || actual === undefined) {
-      return {
-        ...about,
-        path: "$",
-        expected: `${was.input.length} arguments`,
-        actual: `${is.input.length} arguments`,
-      };
+  #inputs(was: Inputs, is: Inputs, point: DivergencePoint): Found | undefined {
+    for (let index = 0; index < Math.max(was.input.length, is.input.length); index++) {
+      const [expected, actual] = [was.input[index], is.input[index]];
+      if (expected === undefined || actual === undefined) {
+        const count = (inputs: Inputs): string => `${inputs.input.length} arguments`;
+        return { point, difference: { path: "$", expected: count(was), actual: count(is) } };
+      }
+      const found = this.#value(expected, actual, point);
+      if (found !== undefined) return found;
     }
-    const point = compareValues(recorded, replayed, expected, actual, about);
-    if (point !== undefined) return point;
+    return undefined;
   }
-  return undefined;
-}
 
-function compareOutcomes(
-  recorded: Side,
-  replayed: Side,
-  was: OutcomeRecord,
-  is: OutcomeRecord,
-  about: About,
-): Point | undefined {
-  if (was.status === "pending" || is.status === "pending") return undefined; // what has ended is not pending
-  const point = was.status === "error" || is.status === "error" ? errorPoint(about.point) : about.point;
-  if (was.status !== is.status) {
-    const of = (side: Side, outcome: typeof was): unknown => side.value(outcome.value);
-    return { ...about, point, path: "$", expected: of(recorded, was), actual: of(replayed, is) };
+  outcomes(was: OutcomeRecord, is: OutcomeRecord, about: DivergencePoint): Found | undefined {
+    if (was.status === "pending" || is.status === "pending") return undefined; // what has ended is not pending
+    const hasThrown = was.status === "error" || is.status === "error";
+    const point = hasThrown && about === "output" ? "error" : about;
+    if (was.status === is.status) return this.#value(was.value, is.value, point);
+    const [expected, actual] = [this.recorded.value(was.value), this.replayed.value(is.value)];
+    return { point, difference: { path: "$", expected, actual } };
   }
-  return compareValues(recorded, replayed, was.value, is.value, { ...about, point });
-}
 
-function errorPoint(point: DivergencePoint): DivergencePoint {
-  return point === "output" ? "error" : point;
-}
-
-function compareValues(
-  recorded: Side,
-  replayed: Side,
-  was: number,
-  is: number,
-  about: About,
-): Point | undefined {
-  // The encoding is deterministic: the same bytes are the same value, and nothing needs to be decoded.
-  if (Buffer.compare(recorded.bytes(was), replayed.bytes(is)) === 0) return undefined;
-  const difference = firstDifference(recorded.value(was), replayed.value(is));
-  if (difference === undefined) return undefined;
-  const { path, expected, actual } = difference;
-  return { ...about, path: formatPath(path), expected, actual };
-}
-
-function causeOf(recorded: Side, replayed: Side, point: Point, replaced: boolean): Cause {
-  const was = recorded.capsule.stages.find((stage) => stage.name === point.stage);
-  const is = replayed.capsule.stages.find((stage) => stage.name === point.stage) ?? was;
-  if (replaced && point.effect !== undefined) return "data";
-  if (replaced) return was?.kind === "infer" ? "model" : "code";
-  if (was !== undefined && is !== undefined) {
-    if (!sameContracts(was, is)) return "contract";
-    if (!sameVersion(was.model, is.model)) return "model";
-    if (!sameVersion(was.data, is.data)) return "data";
+  #value(was: number, is: number, point: DivergencePoint): Found | undefined {
+    const { recorded, replayed } = this;
+    // The encoding is deterministic: the same bytes are the same value, and nothing needs to be decoded.
+    if (Buffer.compare(recorded.bytes(was), replayed.bytes(is)) === 0) return undefined;
+    const difference = firstDifference(recorded.value(was), replayed.value(is), this.isSame);
+    if (difference === undefined) return undefined;
+    const { path, expected, actual } = difference;
+    return { point, difference: { path: formatPath(path), expected, actual } };
   }
-  if (isExcused(recorded.capsule, point.within)) return "uncontrolled";
-  const { environment } = recorded.capsule;
-  return compareEnvironments(environment, replayed.capsule.environment).length > 0 ? "environment" : "code";
 }
 
-/** Whether the capsule said beforehand that this could not be replayed exactly. */
-function isExcused({ replayable }: Capsule, within: readonly string[]): boolean {
-  // What woke a stage shows in that stage, or in one that it is part of; what is missing may show anywhere.
-  return replayable.reasons.some(({ code, name }) => code !== "uncontrolled" || within.includes(name));
-}
+type Inputs = Pick<CallRecord | EffectRecord, "input">;
 
-function sameContracts(was: StageRecord, is: StageRecord): boolean {
-  return sameContract(was.input, is.input) && sameContract(was.output, is.output);
-}
+type Points = Readonly<Record<CapsuleEvent["kind"], DivergencePoint>>;
 
-function sameContract(was: ContractIdentity | undefined, is: ContractIdentity | undefined): boolean {
-  return was?.hash === is?.hash && (was === undefined) === (is === undefined);
-}
-
-const CAUSES: Readonly<Record<Cause, string>> = {
-  code: "What is declared of it and the environment are as they were: its code has changed, or it reads something that is not declared as an effect.",
-  contract: "Its contract has changed since the recording.",
-  model: "Its model is another one than in the recording.",
-  data: "Its data is of another version than in the recording.",
-  environment: "Its declaration is as it was, but the environment is not",
-  uncontrolled: "The recording itself says that it cannot be replayed exactly",
+const POINTS: Points = {
+  "call-start": "input",
+  "call-end": "output",
+  "effect-start": "effect-input",
+  "effect-end": "effect-result",
 };
 
-function because(cause: Cause, recorded: Capsule, replayed: Capsule): string {
-  const detail =
-    cause === "environment"
-      ? `: ${compareEnvironments(recorded.environment, replayed.environment).join(", ")}.`
-      : cause === "uncontrolled"
-        ? `: ${recorded.replayable.reasons.map((reason) => reason.message).join(" ")}`
-        : "";
-  return CAUSES[cause] + detail;
-}
+/** How a stream was read is a way its reader took; what it gave is what its stage returned. */
+const ITEM_POINTS: Points = { ...POINTS, "effect-start": "order", "effect-end": "item" };
 
-function what(point: Point): string {
-  switch (point.point) {
+/** What a stage's own code is to answer for. */
+const OWN_POINTS: ReadonlySet<DivergencePoint> = new Set(["output", "error", "item", "order"]);
+
+function what(
+  divergence: Pick<Divergence, "stage" | "effect" | "point" | "path" | "expected" | "actual">,
+): string {
+  const { stage, effect, point, path, expected, actual } = divergence;
+  switch (point) {
     case "input":
-      return `Stage "${point.stage}" was called with another input, first different at ${point.path}.`;
+      return `Stage "${stage}" was called with another input, first different at ${path}.`;
     case "output":
-      return `Stage "${point.stage}" returned another output, first different at ${point.path}.`;
+      return `Stage "${stage}" returned another output, first different at ${path}.`;
+    case "item":
+      return `The stream of stage "${stage}" gave another item, first different at ${path}.`;
     case "error":
-      return `Stage "${point.stage}" ended otherwise: the recording or the replay threw.`;
+      return `Stage "${stage}" ended otherwise: the recording or the replay threw.`;
     case "effect-input":
-      return `Stage "${point.stage}" called effect "${point.effect}" with another input, first different at ${point.path}.`;
+      return `Stage "${stage}" called effect "${effect}" with another input, first different at ${path}.`;
     case "effect-result":
-      return `Effect "${point.effect}" in stage "${point.stage}" gave another result, first different at ${point.path}.`;
+      return `Effect "${effect}" in stage "${stage}" gave another result, first different at ${path}.`;
     case "order":
-      return `The program took another way: recorded next was «${String(point.expected)}», the replay had «${String(point.actual)}».`;
+      return `The program took another way: recorded next was «${String(expected)}», the replay had «${String(actual)}».`;
   }
 }

@@ -1,5 +1,7 @@
-import { formatValue } from "./format-value.js";
+import { effectKey } from "./compared-run.js";
 import type { Divergence } from "./divergence.js";
+import { formatValue } from "./format-value.js";
+import type { NearestEffect } from "./nearest-effect.js";
 import type { ReplayOutcome, ReplayResult } from "./replay.js";
 
 /** Errors tell what went wrong at their end: there is to be room for it. */
@@ -8,6 +10,11 @@ const WIDTH = 400;
 /** What a replay concluded, in lines for a person. */
 export function explain(result: ReplayResult): string {
   const lines = [`verdict   ${result.verdict}`];
+  // First of all: whatever follows may come of these.
+  if (result.environment.length > 0) {
+    lines.push(`runs on   another environment: ${result.environment.join(", ")}`);
+  }
+  lines.push(...result.given.map((given) => `given     ${given}`));
   switch (result.verdict) {
     case "identical":
       lines.push(`outcome   ${formatOutcome(result.outcome)}`);
@@ -23,7 +30,9 @@ export function explain(result: ReplayResult): string {
     default:
       result satisfies never;
   }
-  lines.push(...result.changes.map((change) => `changed   ${change}`));
+  lines.push(...result.notes.map((note) => `note      ${note}`));
+  const declared = result.changes.filter((change) => !result.environment.includes(change));
+  lines.push(...declared.map((change) => `changed   ${change}`));
   return lines.join("\n");
 }
 
@@ -34,7 +43,16 @@ function explainDivergence(divergence: Divergence): string[] {
     `expected  ${formatValue(divergence.expected, WIDTH)}`,
     `actual    ${formatValue(divergence.actual, WIDTH)}`,
     `why       ${divergence.message}`,
+    ...(divergence.site === undefined ? [] : [`called at ${divergence.site}`]),
+    ...(divergence.nearest === undefined ? [] : [`nearest   ${explainNearest(divergence.nearest)}`]),
   ];
+}
+
+function explainNearest({ effect, ordinal, call, difference }: NearestEffect): string {
+  const which = `recorded in ${call} is ${effectKey({ name: effect, ordinal })}`;
+  if (difference === undefined) return `${which}, with the same input`;
+  const { path, expected, actual } = difference;
+  return `${which}, with another input at ${path}: recorded ${formatValue(expected, WIDTH)}, called with ${formatValue(actual, WIDTH)}`;
 }
 
 function bothOutcomes(result: ReplayResult): string[] {

@@ -16,6 +16,8 @@ export class RecordedRun {
   /** By parent call, then by name; the position in the list is the ordinal. */
   readonly #calls = new Map<number, Map<string, number[]>>();
   readonly #effects = new Map<number, Map<string, number[]>>();
+  /** By call: the items of the stream that it returned. */
+  readonly #items = new Map<number, number[]>();
 
   constructor(capsule: Capsule, classes: ClassTable) {
     this.capsule = capsule;
@@ -24,7 +26,8 @@ export class RecordedRun {
       enter(this.#calls, call.parent, stageOf(capsule, index).name, call.ordinal, index);
     }
     for (const [index, effect] of capsule.effects.entries()) {
-      enter(this.#effects, effect.call, effect.name, effect.ordinal, index);
+      if (!effect.item) enter(this.#effects, effect.call, effect.name, effect.ordinal, index);
+      else this.items(effect.call)[effect.ordinal] = index;
     }
   }
 
@@ -34,6 +37,13 @@ export class RecordedRun {
 
   effect(call: number, name: string, ordinal: number): number {
     return this.#effects.get(call)?.get(name)?.[ordinal] ?? NOT_RECORDED;
+  }
+
+  /** The items of the stream that a call returned, by their ordinals; none where it returned no stream. */
+  items(call: number): number[] {
+    let items = this.#items.get(call);
+    if (items === undefined) this.#items.set(call, (items = []));
+    return items;
   }
 
   callAt(index: number): CallRecord {

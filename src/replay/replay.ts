@@ -1,28 +1,32 @@
 /** Runs a program again under the conditions of a capsule, and says whether it did the same. */
 import { captureAmbient } from "../ambient/ambient.js";
-import { type Capsule, isReadableFormat, rootCall } from "../capsule/capsule.js";
-import { decodeCapsule, valueAt } from "../capsule/decode-capsule.js";
+import { type Capsule, rootCall, runIdOf } from "../capsule/capsule.js";
+import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
+import { compareEnvironments } from "../capsule/environment.js";
 import { type Duration, milliseconds } from "../duration.js";
 import { HindcastError } from "../errors.js";
 import { type ReplayHost, replayHostOf } from "../hindcast.js";
-import { createRunId } from "../ids.js";
 import { Recording } from "../record/recording.js";
 import { convertInput } from "../stage/conversion.js";
 import { Run } from "../stage/run.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
-import type { StoredCapsule } from "../stores/store.js";
+import { streamKindOf } from "../streams/stream-kind.js";
+import { CallSites } from "./call-sites.js";
 import { declaredChanges } from "./changes.js";
+import { childCapsule } from "./child-capsule.js";
+import { ComparedRun } from "./compared-run.js";
+import { type ConditionOptions, type Conditions, conditionsOf } from "./conditions.js";
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
-import { sealNow } from "./record-run.js";
+import { notesOf } from "./notes.js";
+import { type CapsuleSource, readCapsule } from "./read-capsule.js";
 import { RecordedRun } from "./recorded-run.js";
-import { ReplayingConductor, type Substitute } from "./replaying-conductor.js";
+import { type Asked, askingsOf, streamedOutcome } from "./streamed-outcome.js";
+import { isReplaced, type Pace, ReplayingConductor, type Substitute } from "./replaying-conductor.js";
+import { sameNumber, type Tolerance } from "./tolerance.js";
 
-/** A capsule, as a store gives it, as bytes, or read. */
-export type CapsuleSource = StoredCapsule | Uint8Array | Capsule;
-
-export interface ReplayOptions {
+export interface ReplayOptions extends ConditionOptions {
   /**
    * By stage: `"live"` runs its code (the default), `"recorded"` gives what is recorded of it, and a
    * function stands in for it.
@@ -30,8 +34,12 @@ export interface ReplayOptions {
   readonly stages?: Readonly<Record<string, Substitute>>;
   /** By effect: `"recorded"` (the default), `"live"` to touch the outside world, or a function that stands in for it. */
   readonly effects?: Readonly<Record<string, Substitute>>;
+  /** How far apart two numbers may be and still count as the same. Default: not at all. */
+  readonly tolerance?: Tolerance;
   /** `this` for the entry, where it is a method. */
   readonly self?: unknown;
+  /** `immediate` (the default): no time passes. `recorded`: each result is given when it came then. */
+  readonly pace?: Pace;
   /** How long the recorded order is waited for when something else could go on. Default 1 s. */
   readonly patience?: Duration;
   /** How long live code may take without a sign of life. Default 60 s. */
@@ -51,10 +59,16 @@ interface Replayed<Value> {
   readonly recorded: ReplayOutcome<unknown>;
   /** Whether both ended alike: in a what-if, whether the decision would have been the same. */
   readonly sameOutcome: boolean;
-  /** The replay, as a capsule with an id of its own. */
+  /** The replay, as a capsule with an id of its own. `storedCapsule` makes of it what a store takes. */
   readonly replayed: Capsule;
-  /** What was declared otherwise: `node 20.20.2 -> 24.9.0`, `stage risk: model risk@7 -> risk@8`. */
+  /** What the options changed: `another input`, `seed 7 -> 8`, `stage risk: a function`. */
+  readonly given: readonly string[];
+  /** What of the environment is another: `node 20.20.2 -> 24.9.0`. */
+  readonly environment: readonly string[];
+  /** What was declared otherwise, the environment first: `stage risk: model risk@7 -> risk@8`. */
   readonly changes: readonly string[];
+  /** Effects that were called with another input, and were given what is recorded for them all the same. */
+  readonly notes: readonly string[];
 }
 
 /** What a replay concludes. */
@@ -77,23 +91,13 @@ export function inputOf(capsule: Capsule, classes?: ClassTable): unknown[] {
   return rootCall(capsule).input.map((reference) => valueAt(capsule, reference, classes));
 }
 
-/** How the run ended, decoded anew. */
+/** How the run ended, decoded anew; a stream is there to be read again. */
 export function outcomeOf(capsule: Capsule, classes?: ClassTable): ReplayOutcome {
   const { outcome } = rootCall(capsule);
   if (outcome.status === "pending") return outcome;
   const value = valueAt(capsule, outcome.value, classes);
-  return outcome.status === "ok" ? { status: "ok", value } : { status: "error", error: value };
-}
-
-/** Opens a capsule. Throws `capsule-damaged`, `capsule-newer` or `capsule-shape`. */
-export function readCapsule(source: CapsuleSource): Capsule {
-  if (source instanceof Uint8Array) return decodeCapsule(source);
-  if ("bytes" in source && source.bytes instanceof Uint8Array) return decodeCapsule(source.bytes);
-  if ("format" in source && isReadableFormat(source.format)) return source;
-  throw new HindcastError(
-    "replay-capsule",
-    "Not a capsule: give what a store's get() or find() returned, its bytes, or what readCapsule() returned.",
-  );
+  if (outcome.status === "error") return { status: "error", error: value };
+  return { status: "ok", value: streamedOutcome(capsule, value, classes) };
 }
 
 /**
@@ -101,7 +105,7 @@ export function readCapsule(source: CapsuleSource): Capsule {
  * Effects are given as recorded; nothing outside is touched unless `options` says so by name.
  *
  * Throws `replay-entry` where the entry is not the capsule's, `replay-capsule` where an option names
- * what the capsule does not have, and what `readCapsule` throws.
+ * a stage or effect that neither the capsule has nor the replay comes to, and what `readCapsule` throws.
  */
 export async function replay<F extends AnyFunction>(
   source: CapsuleSource,
@@ -111,57 +115,73 @@ export async function replay<F extends AnyFunction>(
   const capsule = readCapsule(source);
   const found = entryFor(capsule, entry);
   const host = replayHostOf(found.host);
-  const stages = substitutes(
-    options.stages,
-    "stage",
-    capsule.stages.map((stage) => stage.name),
-  );
-  const effects = substitutes(
-    options.effects,
-    "effect",
-    capsule.effects.map((effect) => effect.name),
-  );
-  const recorded = new RecordedRun(capsule, host.classes);
+  const stages = substitutes(capsule, "stage", options.stages);
+  const effects = substitutes(capsule, "effect", options.effects);
+  const conditions = conditionsOf(capsule, options);
+  const isSame = sameNumber(options.tolerance, "replay({ tolerance })");
+  const recorded = new RecordedRun(conditions.capsule, host.classes);
 
   let stuck = (): void => undefined;
-  const gaveUp = new Promise<ReplayOutcome>((resolve) => {
+  const gaveUp = new Promise<Executed>((resolve) => {
     stuck = () => resolve({ status: "pending" });
   });
+  const isStageReplaced = (stage: string): boolean => isReplaced(stages.get(stage));
+  const sites = new CallSites(recorded, new ComparedRun(capsule, isStageReplaced).events, isStageReplaced);
   const recording = new Recording({
     ...host.recordingOptions,
     limits: capsule.limits,
     ended: () => undefined,
+    entered: sites.entered,
   });
   const conductor = new ReplayingConductor(recorded, recording, {
     stages,
     effects,
     patience: milliseconds(options.patience ?? "1s", "replay({ patience })"),
     timeout: milliseconds(options.timeout ?? "60s", "replay({ timeout })"),
+    pace: paceOf(options.pace),
     stuck,
     report: host.recordingOptions.report,
   });
   // The instance may have been closed, and have let go of what it captures.
   const release = captureAmbient(host.captures);
-  let outcome: ReplayOutcome;
+  let outcome: Executed;
   try {
-    const executed = execute(host, found, recorded, recording, conductor, options.self);
+    const executed = execute(host, found, recorded, conditions, recording, conductor, options.self);
     outcome = await Promise.race([executed, gaveUp]);
   } finally {
     conductor.stop();
     release();
   }
 
-  const replayed = { ...sealNow(recording, "replay"), id: createRunId() };
+  const given = [...conditions.changes, ...substituted("stage", stages), ...substituted("effect", effects)];
+  const replayed = childCapsule(capsule, recording, isStageReplaced, (child) => [
+    ...given,
+    ...declaredChanges(capsule, child),
+  ]);
+  mustBeThere(capsule, replayed, "stage", stages);
+  mustBeThere(capsule, replayed, "effect", effects);
+  const isEffectReplaced = (effect: string): boolean => (effects.get(effect) ?? "recorded") !== "recorded";
+  const divergence = firstDivergence(capsule, replayed, {
+    isStageReplaced,
+    isEffectReplaced,
+    isSame,
+    changed: conditions.changed,
+    isReplay: true,
+    siteOf: ({ kind, index }) => sites.of(kind, index),
+  });
   const result: Replayed<unknown> = {
-    outcome,
+    outcome: outcome === "streamed" ? outcomeOf(replayed, host.classes) : outcome,
     recorded: outcomeOf(capsule, host.classes),
-    sameOutcome: sameOutcome(capsule, replayed),
+    sameOutcome: sameOutcome(capsule, replayed, isSame),
     replayed,
+    given,
+    environment: compareEnvironments(capsule.environment, replayed.environment),
     changes: declaredChanges(capsule, replayed),
+    // Where nothing diverged, no effect was called with another input.
+    notes: divergence === undefined ? [] : notesOf(capsule, replayed, isEffectReplaced, isSame),
   };
-  const concluded = conclude(capsule, result, firstDivergence(capsule, replayed, stages, effects));
   // The value is what the entry just returned.
-  return concluded as ReplayResult<Awaited<ReturnType<F>>>;
+  return conclude(capsule, result, divergence) as ReplayResult<Awaited<ReturnType<F>>>;
 }
 
 function conclude(
@@ -175,7 +195,8 @@ function conclude(
     return { ...result, verdict: "unresolved", reason: "incomplete", message, divergence };
   }
   if (divergence !== undefined) return { ...result, verdict: "diverged", divergence };
-  if (result.outcome.status === "pending") {
+  // A recorded replay may not have come to its end; then this one has done the same.
+  if (result.outcome.status === "pending" && result.recorded.status !== "pending") {
     const message =
       "The replay did everything that is recorded, and then did not come to its end: " +
       "it waits for something that is not declared as an effect, or for longer than `timeout`.";
@@ -188,14 +209,15 @@ async function execute(
   host: ReplayHost,
   { definition, body }: Entry,
   recorded: RecordedRun,
+  conditions: Conditions,
   recording: Recording,
   conductor: ReplayingConductor,
   self: unknown,
-): Promise<ReplayOutcome> {
+): Promise<Executed> {
   const { capsule } = recorded;
   const run = new Run({
     owner: host,
-    id: capsule.id,
+    id: runIdOf(capsule),
     seed: capsule.seed,
     startedAt: capsule.startedAt,
     definition,
@@ -206,12 +228,44 @@ async function execute(
   });
   // The program may ask for its run's id and trace, and must be told the same.
   run.trace = capsule.trace;
-  const input = convertInput(definition.revive, inputOf(capsule, host.classes), host.recordingOptions.report);
+  const end = new Promise<void>((resolve) => run.atEnd(resolve));
+  const recordedInput = (): readonly unknown[] =>
+    convertInput(definition.revive, inputOf(capsule, host.classes), host.recordingOptions.report);
+  const input = conditions.input ?? recordedInput();
   try {
-    return { status: "ok", value: await callInRun(run, undefined, definition, body, self, input) };
+    const value: unknown = await callInRun(run, undefined, definition, body, self, input);
+    if (run.closed) return { status: "ok", value };
+    // A stream: the record tells how it was read.
+    if (streamKindOf(value) === "generator") readAgain(value as Generator, askingsOf(capsule, host.classes));
+    await end;
+    return "streamed";
   } catch (error) {
     return { status: "error", error };
   }
+}
+
+/** How the root ended; `streamed` where what it returned has been read to its end, and is in the record. */
+type Executed = ReplayOutcome | "streamed";
+
+/** Reads a stream whose items come at once as it was read. */
+function readAgain(stream: Generator, askings: readonly Asked[]): void {
+  for (const { method, input } of askings) {
+    try {
+      Reflect.apply(stream[method], stream, input);
+    } catch {
+      return; // it is in the record of the replay, and is the end of the stream
+    }
+  }
+}
+
+function paceOf(pace: Pace = "immediate"): Pace {
+  if (pace !== "immediate" && pace !== "recorded") {
+    throw new HindcastError(
+      "invalid-options",
+      `replay({ pace: ${JSON.stringify(pace)} }): give "immediate" or "recorded".`,
+    );
+  }
+  return pace;
 }
 
 function entryFor(capsule: Capsule, entry: AnyFunction): Entry {
@@ -232,25 +286,57 @@ function entryFor(capsule: Capsule, entry: AnyFunction): Entry {
   return found;
 }
 
+type Substitutable = "stage" | "effect";
+
+function namesOf({ stages, effects }: Capsule, what: Substitutable): ReadonlySet<string> {
+  return new Set((what === "stage" ? stages : effects).map(({ name }) => name));
+}
+
 function substitutes(
+  capsule: Capsule,
+  what: Substitutable,
   given: Readonly<Record<string, Substitute>> = {},
-  what: "stage" | "effect",
-  known: readonly string[],
 ): ReadonlyMap<string, Substitute> {
-  const names = [...new Set(known)];
+  const names = namesOf(capsule, what);
   for (const [name, substitute] of Object.entries(given)) {
-    if (!names.includes(name)) {
-      throw new HindcastError(
-        "replay-capsule",
-        `The capsule has no ${what} "${name}"; it has: ${names.length === 0 ? "none" : names.join(", ")}.`,
-      );
-    }
     if (substitute !== "recorded" && substitute !== "live" && typeof substitute !== "function") {
       throw new HindcastError(
         "invalid-options",
         `replay({ ${what}s: { "${name}": … } }): give "recorded", "live" or a function.`,
       );
     }
+    if (substitute === "recorded" && !names.has(name)) throw notThere(what, name, names);
   }
   return new Map(Object.entries(given));
+}
+
+/** Changed code may come to what the capsule does not have; but a name that nothing has is a mistake. */
+function mustBeThere(
+  capsule: Capsule,
+  replayed: Capsule,
+  what: Substitutable,
+  given: ReadonlyMap<string, Substitute>,
+): void {
+  const names = namesOf(capsule, what);
+  const met = namesOf(replayed, what);
+  for (const name of given.keys()) if (!names.has(name) && !met.has(name)) throw notThere(what, name, names);
+}
+
+function notThere(what: Substitutable, name: string, names: ReadonlySet<string>): HindcastError {
+  const known = names.size === 0 ? "none" : [...names].join(", ");
+  return new HindcastError(
+    "replay-capsule",
+    `The capsule has no ${what} "${name}"; it has: ${known}. Give one of these, or one that the code of today comes to.`,
+  );
+}
+
+/** What stands in for what, in lines. */
+function substituted(what: Substitutable, substitutes: ReadonlyMap<string, Substitute>): string[] {
+  const byDefault: Substitute = what === "stage" ? "live" : "recorded";
+  return [...substitutes]
+    .filter(([, substitute]) => substitute !== byDefault)
+    .map(
+      ([name, substitute]) =>
+        `${what} ${name}: ${typeof substitute === "function" ? "a function" : substitute}`,
+    );
 }

@@ -11,19 +11,38 @@
  *
  * A live result (a stage or an effect run for real) takes its recorded place.
  */
-import type { CapsuleEvent } from "../capsule/capsule.js";
+import type { CallRecord, CapsuleEvent } from "../capsule/capsule.js";
 import { effectNotRecorded } from "../effects/effect.js";
 import { HindcastError } from "../errors.js";
-import { clearTimeoutOriginal, setImmediateOriginal, setTimeoutOriginal } from "../originals.js";
+import {
+  clearTimeoutOriginal,
+  monotonicClock,
+  setImmediateOriginal,
+  setTimeoutOriginal,
+} from "../originals.js";
 import type { Recording } from "../record/recording.js";
+import { seededRandom } from "../seeded-random.js";
 import { convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Outcome } from "../stage/definition.js";
-import type { Conductor, EffectCall, ObservedCall, Replacement, RunListener } from "../stage/seam.js";
+import type {
+  Conductor,
+  EffectCall,
+  ObservedCall,
+  Replacement,
+  RunListener,
+  StreamItem,
+} from "../stage/seam.js";
+import { suspend } from "../stage/scopes.js";
 import { isThenable } from "../stage/stage.js";
+import { effectStream } from "../streams/effect-stream.js";
+import { type Passage, passageOfResult } from "../streams/passage.js";
 import { NOT_RECORDED, type RecordedRun, type SettledOutcome } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
 export type Substitute = "recorded" | "live" | ((...input: never[]) => unknown);
+
+/** How fast a replay goes. */
+export type Pace = "immediate" | "recorded";
 
 export interface ConductorOptions {
   readonly stages: ReadonlyMap<string, Substitute>;
@@ -34,6 +53,8 @@ export interface ConductorOptions {
   readonly timeout: number;
   /** Told of a `revive` that throws. */
   readonly report: Report;
+  /** When results are handed over: as soon as their turn comes, or when they came in the recording. */
+  readonly pace: Pace;
   /** Called when the replay cannot go on. */
   readonly stuck: () => void;
 }
@@ -50,6 +71,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   readonly #callsEnded: Uint8Array;
   readonly #effectsStarted: Uint8Array;
   readonly #effectsEnded: Uint8Array;
+  /** Begun, and performed or stood in for: what comes of them takes its time. */
+  readonly #effectsLive: Uint8Array;
   /** Where in the record's order each ends; -1 where it never does. */
   readonly #callEndPositions: Int32Array;
   readonly #effectEndPositions: Int32Array;
@@ -59,16 +82,23 @@ export class ReplayingConductor implements Conductor, RunListener {
   readonly #readyEffects = new Map<number, () => void>();
   /** Ready, and without a place in the record that is still to come. */
   readonly #readyAnyTime: (() => void)[] = [];
+  /** Ready, and never settled in the record: the program ended without them, so they come when nothing else can. */
+  readonly #readyLast: (() => void)[] = [];
   /** Begun by the program, and never settled in the record. */
   #neverSettling = 0;
   /** The next event of the record that has not happened. */
   #cursor = 0;
+  /** Whether the root did not end in the record, which is then of a replay. */
+  readonly #neverEnded: boolean;
   #armed = false;
   #moved = false;
   /** Whether the record has been followed for a turn at least. */
   #handed = false;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
+  readonly #startedAt = monotonicClock();
+  /** How long it waits, in milliseconds. */
+  #delay = 0;
 
   constructor(recorded: RecordedRun, recording: Recording, options: ConductorOptions) {
     this.#recorded = recorded;
@@ -80,12 +110,14 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#callsEnded = new Uint8Array(calls.length);
     this.#effectsStarted = new Uint8Array(effects.length);
     this.#effectsEnded = new Uint8Array(effects.length);
+    this.#effectsLive = new Uint8Array(effects.length);
     this.#callEndPositions = new Int32Array(calls.length).fill(-1);
     this.#effectEndPositions = new Int32Array(effects.length).fill(-1);
     for (const [position, event] of events.entries()) {
       if (event.kind === "call-end") this.#callEndPositions[event.index] = position;
       else if (event.kind === "effect-end") this.#effectEndPositions[event.index] = position;
     }
+    this.#neverEnded = calls[0]?.outcome.status === "pending";
     this.#optionalCalls = new Uint8Array(calls.length);
     for (const [index, call] of calls.entries()) {
       if (call.parent < 0) continue;
@@ -136,15 +168,93 @@ export class ReplayingConductor implements Conductor, RunListener {
     return substitute === "recorded" ? { call: () => this.#recordedCall(call), parsed: true } : undefined;
   }
 
-  settle(call: ObservedCall, pass: (delivered: boolean) => void): void {
+  settle(call: ObservedCall, pass: (delivered: boolean) => void, opens: boolean): void {
     const index = this.#match(call);
+    if (opens) return this.#settleItem(call, this.#item(index, 0), pass);
     const substitute = this.#options.stages.get(call.definition.name);
+    const passesAtOnce = index !== NOT_RECORDED && isConsequence(this.#recorded.callAt(index));
     // A recorded stage has settled because its turn had come; a consequence of a turn passes with it.
-    const atOnce =
-      substitute === "recorded" ||
-      (index !== NOT_RECORDED && typeof substitute !== "function" && !this.#recorded.callAt(index).delivered);
-    if (atOnce) pass(false);
+    if (substitute === "recorded" || (typeof substitute !== "function" && passesAtOnce)) pass(false);
     else this.#ready(this.#readyCalls, this.#callEndPositions, index, () => pass(true));
+  }
+
+  opened(call: ObservedCall, recorded: unknown, delivered: boolean): void {
+    const index = this.#item(this.#match(call), 0);
+    this.#recording.streamOpened(call, recorded, delivered);
+    if (index !== NOT_RECORDED) {
+      this.#effectsStarted[index] = 1;
+      this.#effectsEnded[index] = 1;
+    }
+    this.#poke();
+  }
+
+  item(item: StreamItem, perform: () => unknown, settled: (outcome: Outcome) => void): unknown {
+    const { call, ordinal } = item;
+    const index = this.#item(this.#match(call), ordinal);
+    const entry = this.#recording.itemStarted(item);
+    if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
+    this.#poke();
+    const end = (outcome: Outcome, delivered: boolean): void => {
+      this.#recording.itemEnded(entry, call, outcome, delivered);
+      if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
+      settled(outcome);
+      this.#poke();
+    };
+    const frozen = this.#options.stages.get(call.definition.name) === "recorded";
+    const result = frozen ? this.#recordedItem(call, index) : attempt(perform);
+    if (result.status === "error" || !isThenable(result.value)) {
+      end(result, false);
+      return returnOrThrow(result);
+    }
+    this.#recording.effectReturned(entry);
+    const promise = result.value;
+    return new Promise((resolve, reject) => {
+      const arrive = (outcome: Outcome): void => {
+        const pass = (delivered: boolean): void => {
+          end(outcome, delivered);
+          settlePromise(outcome, resolve, reject);
+        };
+        // What is recorded has come in its turn; who reads the stream of a root is outside of the order.
+        if (frozen || call.parent === undefined) pass(false);
+        else this.#settleItem(call, index, pass);
+      };
+      promise.then(
+        (value) => arrive({ status: "ok", value }),
+        (error: unknown) => arrive({ status: "error", error }),
+      );
+    });
+  }
+
+  /** The recorded item of a call; `NOT_RECORDED` where there is none. */
+  #item(call: number, ordinal: number): number {
+    return call === NOT_RECORDED ? NOT_RECORDED : (this.#recorded.items(call)[ordinal] ?? NOT_RECORDED);
+  }
+
+  /** Passes an item that its stream has given: with the turn it is a consequence of, or in one of its own. */
+  #settleItem(call: ObservedCall, index: number, pass: (delivered: boolean) => void): void {
+    const substitute = this.#options.stages.get(call.definition.name);
+    const isAtOnce = index !== NOT_RECORDED && isConsequence(this.#recorded.effectAt(index));
+    if (isAtOnce && typeof substitute !== "function") pass(false);
+    else this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => pass(true));
+  }
+
+  #recordedItem(call: ObservedCall, index: number): Outcome {
+    if (index === NOT_RECORDED) {
+      const { name } = call.definition;
+      const message =
+        `The stream of stage "${name}" cannot be replayed as recorded: the capsule holds no such item of it. ` +
+        `Let it run: { stages: { "${name}": "live" } }.`;
+      return { status: "error", error: new HindcastError("stage-not-recorded", message) };
+    }
+    const { outcome, asynchronous } = this.#recorded.effectAt(index);
+    if (outcome.status === "pending") return { status: "ok", value: this.#never() };
+    if (!asynchronous) return this.#recorded.outcome(outcome);
+    const value = new Promise((resolve, reject) => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
+        settlePromise(this.#recorded.outcome(outcome), resolve, reject);
+      });
+    });
+    return { status: "ok", value };
   }
 
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
@@ -154,11 +264,9 @@ export class ReplayingConductor implements Conductor, RunListener {
         ? this.#refuse(effect, entry)
         : this.#recordedEffect(effect, index, entry);
     }
-    const run =
-      substitute === "live"
-        ? perform
-        : () => Reflect.apply(substitute, undefined, input as never[]) as unknown;
-    return this.#liveEffect(index, entry, run);
+    // What belongs to another effect, such as its stream, is part of what stands for that one.
+    const isItsOwn = substitute === "live" || effect.of !== undefined;
+    return this.#liveEffect(effect, index, entry, isItsOwn ? perform : () => standIn(substitute, input));
   }
 
   /** Finds an effect in the record, and enters it in the replay's own. */
@@ -170,10 +278,17 @@ export class ReplayingConductor implements Conductor, RunListener {
     const index =
       call === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(call, effect.name, effect.ordinal);
     const entry = this.#recording.effectStarted(effect, input);
-    if (index !== NOT_RECORDED) this.#effectsStarted[index] = 1;
+    const substitute = this.#partOf(effect);
+    if (index !== NOT_RECORDED) {
+      this.#effectsStarted[index] = 1;
+      this.#effectsLive[index] = substitute === "recorded" ? 0 : 1;
+    }
     this.#poke();
-    const substitute = this.#options.effects.get(effect.name) ?? (effect.live === true ? "live" : "recorded");
     return { index, entry, substitute };
+  }
+
+  #partOf({ name, of = name, live }: EffectCall): Substitute {
+    return this.#options.effects.get(of) ?? (live === true ? "live" : "recorded");
   }
 
   start(
@@ -197,13 +312,32 @@ export class ReplayingConductor implements Conductor, RunListener {
       this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => end(outcome()));
     };
     const record = index === NOT_RECORDED ? undefined : this.#recorded.effectAt(index).outcome;
-    if (substitute !== "recorded") begin((outcome) => ready(() => outcome));
-    else if (record === undefined) ready(() => ({ status: "ok", value: effect.madeUp?.() }));
+    if (typeof substitute === "function") {
+      // What belongs to another effect is part of what stands for that one.
+      if (effect.of !== undefined) this.#neverSettling += 1;
+      else this.#substituted(substitute, input, (outcome) => ready(() => outcome));
+    } else if (substitute === "live") begin((outcome) => ready(() => outcome));
+    else if (record === undefined) ready(() => ({ status: "ok", value: madeUp(effect) }));
     else if (record.status === "pending") this.#neverSettling += 1;
     else ready(() => this.#outcome(record, effect.revive));
     return () => {
       over = true;
     };
+  }
+
+  /** What another function gives in place of an effect that ends in a callback. */
+  #substituted(
+    substitute: (...input: never[]) => unknown,
+    input: readonly unknown[],
+    arrive: (outcome: Outcome) => void,
+  ): void {
+    // Begun in a microtask: what it throws at once must not come before the effect has begun.
+    Promise.resolve()
+      .then(() => standIn(substitute, input))
+      .then(
+        (value) => arrive({ status: "ok", value }),
+        (error: unknown) => arrive({ status: "error", error }),
+      );
   }
 
   #recordedCall(call: ObservedCall): unknown {
@@ -215,6 +349,8 @@ export class ReplayingConductor implements Conductor, RunListener {
           `Let it run: { stages: { "${call.definition.name}": "live" } }.`,
       );
     }
+    const opening = this.#item(index, 0);
+    if (opening !== NOT_RECORDED) return this.#recordedStream(index, opening);
     const { outcome, asynchronous } = this.#recorded.callAt(index);
     if (outcome.status === "pending") return this.#never();
     const { revive } = call.definition;
@@ -233,54 +369,88 @@ export class ReplayingConductor implements Conductor, RunListener {
     return { status: "ok", value: convertOutput(revive, outcome.value, this.#options.report) };
   }
 
+  /** The stream that a call returned; its items are given as recorded when they are asked for. */
+  #recordedStream(call: number, opening: number): unknown {
+    const { outcome } = this.#recorded.effectAt(opening);
+    if (outcome.status === "pending") return this.#never();
+    const result = this.#recorded.outcome(outcome);
+    if (!this.#recorded.callAt(call).asynchronous) return returnOrThrow(result);
+    return new Promise((resolve, reject) => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, opening, () => {
+        settlePromise(result, resolve, reject);
+      });
+    });
+  }
+
+  /** Enters a result, and gives what the program gets of it: of a stream, one whose readings are effects. */
+  #result(
+    effect: EffectCall,
+    index: number,
+    entry: number,
+    value: unknown,
+    passage: Passage | undefined = passageOfResult(effect, value),
+  ): unknown {
+    this.#recording.effectEnded(entry, {
+      status: "ok",
+      value: passage === undefined ? value : passage.recorded,
+    });
+    if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
+    return passage === undefined ? value : effectStream(this, effect, passage);
+  }
+
   #recordedEffect(effect: EffectCall, index: number, entry: number): unknown {
     const { outcome, asynchronous } = this.#recorded.effectAt(index);
     if (asynchronous) this.#recording.effectReturned(entry);
     if (outcome.status === "pending") return this.#never();
     if (!asynchronous) {
       const result = this.#outcome(outcome, effect.revive);
+      if (result.status === "ok") return this.#result(effect, index, entry, result.value);
       this.#recording.effectEnded(entry, result);
       this.#effectsEnded[index] = 1;
-      return returnOrThrow(result);
+      throw result.error;
     }
     return new Promise((resolve, reject) => {
       this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
         const result = this.#outcome(outcome, effect.revive);
         this.#recording.effectArrived(entry);
+        if (result.status === "ok") return resolve(this.#result(effect, index, entry, result.value));
         this.#recording.effectEnded(entry, result);
         this.#effectsEnded[index] = 1;
-        settlePromise(result, resolve, reject);
+        reject(result.error);
       });
     });
   }
 
-  #liveEffect(index: number, entry: number, run: () => unknown): unknown {
-    const end = (outcome: Outcome): void => {
-      this.#recording.effectEnded(entry, outcome);
+  #liveEffect(effect: EffectCall, index: number, entry: number, run: () => unknown): unknown {
+    const fail = (error: unknown): void => {
+      this.#recording.effectEnded(entry, { status: "error", error });
       if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
     };
     let result: unknown;
     try {
       result = run();
     } catch (error) {
-      end({ status: "error", error });
+      fail(error);
       throw error;
     }
-    if (!isThenable(result)) {
-      end({ status: "ok", value: result });
-      return result;
-    }
+    if (!isThenable(result)) return this.#result(effect, index, entry, result);
     this.#recording.effectReturned(entry);
     const promise = result;
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
         this.#recording.effectArrived(entry);
+        // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
+        const passage = outcome.status === "ok" ? passageOfResult(effect, outcome.value) : undefined;
         this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
-          end(outcome);
-          settlePromise(outcome, resolve, reject);
+          if (outcome.status === "ok") {
+            return resolve(this.#result(effect, index, entry, outcome.value, passage));
+          }
+          fail(outcome.error);
+          reject(outcome.error);
         });
       };
-      promise.then(
+      // Through a promise, which settles once whatever a stand-in's own `then` does.
+      Promise.resolve(promise).then(
         (value) => arrive({ status: "ok", value }),
         (error: unknown) => arrive({ status: "error", error }),
       );
@@ -290,7 +460,7 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** An effect that the capsule does not hold. */
   #refuse(effect: EffectCall, entry: number): unknown {
     if (effect.madeUp !== undefined) {
-      const value = effect.madeUp();
+      const value = madeUp(effect);
       this.#recording.effectEnded(entry, { status: "ok", value });
       return value;
     }
@@ -303,9 +473,19 @@ export class ReplayingConductor implements Conductor, RunListener {
           ? "the capsule holds no such effect there"
           : `it began ${effect.ordinal + 1} times, and ${made} are recorded`;
     const error = effectNotRecorded(effect.name, effect.call.definition.name, why);
-    this.#recording.effectEnded(entry, { status: "error", error });
-    if (!this.#recorded.isAsynchronous(effect.name)) throw error;
-    const rejected = Promise.reject(error);
+    if (effect.asynchronous !== true && !this.#recorded.isAsynchronous(effect.name)) {
+      this.#recording.effectEnded(entry, { status: "error", error });
+      throw error;
+    }
+    // In a turn of its own, as any other result: a replay of this replay will give it in one.
+    this.#recording.effectReturned(entry);
+    const rejected = new Promise((_, reject) => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, NOT_RECORDED, () => {
+        this.#recording.effectArrived(entry);
+        this.#recording.effectEnded(entry, { status: "error", error });
+        reject(error);
+      });
+    });
     // A program that lets go of it is diverging already, and must not be killed for it.
     rejected.catch(() => undefined);
     return rejected;
@@ -319,10 +499,12 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   // The order.
 
-  /** Keeps `hand` until the record comes to its place, or for any turn where that has passed or never was. */
+  /** Keeps `hand` until the record comes to its place, or for any turn where that has passed or the record has no such thing. */
   #ready(table: Map<number, () => void>, positions: Int32Array, index: number, hand: () => void): void {
-    // Of what is not recorded there is no position, and nothing is before the cursor but what has happened.
-    if ((positions[index] ?? -1) < this.#cursor) this.#readyAnyTime.push(hand);
+    const position = index === NOT_RECORDED ? undefined : positions[index];
+    if (position === -1) this.#readyLast.push(hand);
+    // Nothing is before the cursor but what has happened.
+    else if (position === undefined || position < this.#cursor) this.#readyAnyTime.push(hand);
     else table.set(index, hand);
     this.#poke();
   }
@@ -343,8 +525,24 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#armed = true;
     clearTimeoutOriginal(this.#timer);
     this.#timer = undefined;
+    const early = this.#options.pace === "recorded" ? this.#untilDue() : 0;
+    if (early > 0) this.#timer = setTimeoutOriginal(this.#schedule, early);
+    else this.#schedule();
+  }
+
+  readonly #schedule = (): void => {
+    this.#timer = undefined;
     setImmediateOriginal(this.#turn);
     setImmediateOriginal(this.#close);
+  };
+
+  /** Milliseconds until what is next came in the recording. */
+  #untilDue(): number {
+    const event = this.#passOver();
+    if (event === undefined || !this.#isReady(event)) return 0;
+    const { at, duration } =
+      event.kind === "call-end" ? this.#recorded.callAt(event.index) : this.#recorded.effectAt(event.index);
+    return (at + duration) / 1000 - (monotonicClock() - this.#startedAt);
   }
 
   readonly #turn = (): void => {
@@ -425,36 +623,50 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   #isOptional(event: CapsuleEvent): boolean {
     if (event.kind.startsWith("call")) return this.#optionalCalls[event.index] === 1;
-    const { call } = this.#recorded.effectAt(event.index);
+    const { call, item } = this.#recorded.effectAt(event.index);
     if (this.#optionalCalls[call] === 1) return true;
-    const stage = this.#recorded.capsule.stages[this.#recorded.callAt(call).stage]?.name ?? "";
-    return isReplaced(this.#options.stages.get(stage));
+    // Items are what the stage gives, whatever it is made by; but another stream may have more of them, or fewer.
+    if (item) return typeof this.#options.stages.get(this.#stageOf(call)) === "function";
+    return isReplaced(this.#options.stages.get(this.#stageOf(call)));
+  }
+
+  #stageOf(call: number): string {
+    return this.#recorded.capsule.stages[this.#recorded.callAt(call).stage]?.name ?? "";
   }
 
   /** Nothing moves. Something live may still come; if not, the order is given up, or the replay. */
   #wait(): void {
     clearTimeoutOriginal(this.#timer);
-    const otherwise = this.#anyReady() || this.#neverSettling > 0;
+    this.#delay = this.#delayNow();
+    this.#timer = setTimeoutOriginal(this.#expired, this.#delay);
+  }
+
+  /** What the record has next may have become something live since the wait began: that takes its time. */
+  readonly #expired = (): void => {
+    if (!this.#ended && !this.#armed && this.#delayNow() > this.#delay) this.#wait();
+    else this.#giveUp();
+  };
+
+  #delayNow(): number {
+    const hasRest = this.#neverSettling > 0 || this.#readyLast.length > 0 || this.#neverEnded;
+    const otherwise = this.#anyReady() || hasRest;
     const { patience, timeout } = this.#options;
     const event = this.#passOver();
     // What is not declared takes its time again: as long as it took then, and as much again.
     const then = event?.kind === "call-end" ? (2 * this.#recorded.callAt(event.index).duration) / 1000 : 0;
-    this.#timer = setTimeoutOriginal(
-      this.#giveUp,
-      otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout,
-    );
+    return otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout;
   }
 
   /** Whether what the record has next is the end of something that runs for real, and takes its time. */
   #isLive(event: CapsuleEvent | undefined): boolean {
     if (event?.kind === "call-end") {
-      const { delivered, stage } = this.#recorded.callAt(event.index);
-      const name = this.#recorded.capsule.stages[stage]?.name ?? "";
-      return delivered || typeof this.#options.stages.get(name) === "function";
+      const { delivered } = this.#recorded.callAt(event.index);
+      return delivered || typeof this.#options.stages.get(this.#stageOf(event.index)) === "function";
     }
     if (event?.kind !== "effect-end" || this.#effectsStarted[event.index] !== 1) return false;
-    const { name } = this.#recorded.effectAt(event.index);
-    return (this.#options.effects.get(name) ?? "recorded") !== "recorded";
+    const { item, call, delivered } = this.#recorded.effectAt(event.index);
+    if (item) return delivered || typeof this.#options.stages.get(this.#stageOf(call)) === "function";
+    return this.#effectsLive[event.index] === 1;
   }
 
   readonly #giveUp = (): void => {
@@ -467,7 +679,10 @@ export class ReplayingConductor implements Conductor, RunListener {
       this.#arm();
       return;
     }
-    this.#options.stuck();
+    const last = this.#readyLast.shift();
+    if (last === undefined) return this.#options.stuck();
+    this.#readyAnyTime.push(last);
+    this.#arm();
   };
 
   #match(call: ObservedCall): number {
@@ -489,6 +704,32 @@ export class ReplayingConductor implements Conductor, RunListener {
 /** Whether a stage's own code does not run, so that what it did in the record may not be done again. */
 export function isReplaced(substitute: Substitute | undefined): boolean {
   return substitute === "recorded" || typeof substitute === "function";
+}
+
+/**
+ * Whether it settled in the turn that made it settle. What had not when the recorded run ended does not
+ * settle at once either, however quick it is now.
+ */
+function isConsequence({ delivered, outcome }: Pick<CallRecord, "delivered" | "outcome">): boolean {
+  return !delivered && outcome.status !== "pending";
+}
+
+function attempt(perform: () => unknown): Outcome {
+  try {
+    return { status: "ok", value: perform() };
+  } catch (error) {
+    return { status: "error", error };
+  }
+}
+
+/** Made up from the run's seed, in a stream that nothing else draws from: what follows it is not shifted. */
+function madeUp({ call, name, ordinal, madeUp: make }: EffectCall): unknown {
+  return make?.(seededRandom(call.run.seed, `made up ${call.index} ${name}#${ordinal}`), call.run);
+}
+
+/** A function in place of an effect is inside the effect: what it reads is its own business. */
+function standIn(substitute: (...input: never[]) => unknown, input: readonly unknown[]): unknown {
+  return suspend(() => Reflect.apply(substitute, undefined, input as never[]));
 }
 
 function returnOrThrow(outcome: Outcome): unknown {

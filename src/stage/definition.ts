@@ -11,8 +11,16 @@ export interface Conversion {
   readonly output?: (value: never) => unknown;
 }
 
+/** What a stage or an effect says of them. */
+export interface Conversions {
+  /** What is recorded in place of its arguments and its result. */
+  readonly record?: Conversion | undefined;
+  /** Makes them again of what is recorded, where a replay gives them to the program. */
+  readonly revive?: Conversion | undefined;
+}
+
 /** A wrapped function, as the library sees it. */
-export interface Definition {
+export interface Definition extends Conversions {
   readonly name: string;
   readonly kind: CallKind;
   readonly data: VersionSource | undefined;
@@ -20,10 +28,6 @@ export interface Definition {
   readonly input: Contract | undefined;
   readonly output: Contract | undefined;
   readonly mode: ContractMode;
-  /** What is recorded in place of its arguments and its result. */
-  readonly record: Conversion | undefined;
-  /** Makes them again of what is recorded, where a replay gives them to the program. */
-  readonly revive: Conversion | undefined;
   /** The seed of the runs it is the root of. */
   readonly seed: number | ((...input: never[]) => number) | undefined;
 }

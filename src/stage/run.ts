@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly listeners: readonly RunListener[];
   readonly conductor: Conductor | undefined;
   /** What is captured of its platform. */
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Pick<ReadonlySet<CaptureSource>, "has">;
   readonly report: (source: FailureSource, error: unknown) => void;
 }
 
@@ -39,10 +39,11 @@ export class Run implements ObservedRun {
   readonly startedAt: number;
   readonly definition: Definition;
   readonly conductor: Conductor | undefined;
-  readonly captures: ReadonlySet<CaptureSource>;
+  readonly captures: Pick<ReadonlySet<CaptureSource>, "has">;
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
   readonly #listeners: readonly RunListener[];
   readonly #report: RunOptions["report"];
+  #ending: (() => void)[] = [];
   #calls = 0;
   #closed = false;
 
@@ -89,8 +90,14 @@ export class Run implements ObservedRun {
     this.#report(source, error);
   }
 
+  /** Calls `body` when the root has settled. */
+  atEnd(body: () => void): void {
+    this.#ending.push(body);
+  }
+
   #close(outcome: Outcome): void {
     this.#closed = true;
+    for (const body of this.#ending.splice(0)) body();
     this.#tell((listener) => listener.runEnded(this, outcome));
   }
 

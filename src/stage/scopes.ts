@@ -15,6 +15,9 @@ const SUSPENDED: unique symbol = Symbol("inside an effect");
 /** Not `createContextKey`, which gives two copies of this package the same key. */
 const KEY = Symbol("hindcast scope");
 
+/** Under which OpenTelemetry's SDK notes that its own work goes on, which is not to be traced. */
+const SUPPRESS_TRACING = Symbol.for("OpenTelemetry SDK Context Key SUPPRESS_TRACING");
+
 /**
  * Made when a scope is opened and no context manager carries it. One for all instances: up to Node 22
  * each AsyncLocalStorage in a process slows down every `await` in it, for good.
@@ -54,6 +57,11 @@ export function outerCall(): StageCall | undefined {
 /** Whether the current code is part of an effect. */
 export function isSuspended(): boolean {
   return activeContext().getValue(KEY) === SUSPENDED;
+}
+
+/** Whether the current code is telemetry's own work, an exporter's say: no part of the program, whatever its scope. */
+export function isSuppressed(): boolean {
+  return activeContext().getValue(SUPPRESS_TRACING) === true;
 }
 
 /** `base` with `call` as its scope. */

@@ -7,7 +7,7 @@ import type { Context } from "@opentelemetry/api";
 import type { Side } from "../contract/contract.js";
 import type { ContractIssue } from "../errors.js";
 import type { Version } from "../capsule/capsule.js";
-import type { Conversion, Definition, Outcome } from "./definition.js";
+import type { Conversions, Definition, Outcome } from "./definition.js";
 
 /** A run, as those behind the seam see it. */
 export interface ObservedRun {
@@ -17,6 +17,8 @@ export interface ObservedRun {
   readonly startedAt: number;
   /** Of its root. */
   readonly definition: Definition;
+  /** Whether the root has settled. */
+  readonly closed: boolean;
   /** The root span's identity, left here by telemetry. */
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
 }
@@ -35,6 +37,8 @@ export interface ObservedCall {
   readonly model: Version | undefined;
   /** Whether it has returned a promise. */
   readonly asynchronous: boolean;
+  /** How many effects of that name the call has begun before; counts one more. */
+  nextEffect(name: string): number;
 }
 
 /**
@@ -44,26 +48,52 @@ export interface ObservedCall {
  * - `crypto`: randomness of `node:crypto` and Web Crypto
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
  * - `bodies`: reading a Blob, and a Request or Response that came from outside
+ * - `fetch`: exchanges by `fetch`, bodies included
+ * - `http`: exchanges by clients of `node:http` and `node:https`, with `httpCapture()` of `hindcast/http`
+ * - `undeclared`: what is not captured, such as sockets, files and workers; it is noticed
  */
-export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "bodies";
+export type CaptureSource =
+  | "random"
+  | "clock"
+  | "crypto"
+  | "timers"
+  | "bodies"
+  | "fetch"
+  | "http"
+  | "undeclared";
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
-export interface EffectCall {
+export interface EffectCall extends Conversions {
   readonly call: ObservedCall;
   readonly name: string;
   /** How many effects of that name the call has begun before. */
   readonly ordinal: number;
+  /** Whether it is known to return a promise. */
+  readonly asynchronous?: boolean;
   /**
    * What a replay gives where the record has no such effect; only for effects that reach nothing
    * outside (time, chance). Without one such an effect is refused.
    */
-  readonly madeUp?: (() => unknown) | undefined;
+  readonly madeUp?: MadeUp | undefined;
+  /** The effect whose part in a replay is this one's as well; its own name where there is none. */
+  readonly of?: string | undefined;
+  /** Why a replay of it may not be exact, where that is known beforehand. */
+  readonly doubt?: string | undefined;
   /** Whether it is performed in a replay as well, where no option says otherwise: it reaches nothing outside. */
-  readonly live?: boolean;
-  /** What is recorded in place of its input and its result, and how a replay makes the result again. */
-  readonly record?: Conversion | undefined;
-  readonly revive?: Conversion | undefined;
+  readonly live?: boolean | undefined;
 }
+
+/** An item of the stream that a call has returned. */
+export interface StreamItem {
+  readonly call: ObservedCall;
+  /** Its number among the items of the call; 0 is the stream itself. */
+  readonly ordinal: number;
+  /** How it was asked for: a method of iterators, and its arguments. */
+  readonly input: readonly unknown[];
+}
+
+/** Makes something up with `random`, which is not the stream that the program draws from. */
+export type MadeUp<T = unknown> = (random: () => number, run: ObservedRun) => T;
 
 /** Hears of everything in one run, in the order in which it happens. Must be quick; may throw without harm. */
 export interface RunListener {
@@ -75,14 +105,29 @@ export interface RunListener {
   runEnded(run: ObservedRun, outcome: Outcome): void;
 }
 
+/** A place in the code; its stack is only written out when somebody reads it. */
+export interface Place {
+  readonly stack: string;
+}
+
 /** Decides when, and with what, a run goes on: it holds the total order. */
 export interface Conductor {
   /** True in a replay, where nothing may reach the outside world (G5). */
   readonly replaying: boolean;
   /** What to call in place of a stage's function; undefined for the function itself. */
   replace(call: ObservedCall): Replacement | undefined;
-  /** An asynchronous call has settled: `pass` hands that over, now or when its turn comes. */
-  settle(call: ObservedCall, pass: (delivered: boolean) => void): void;
+  /**
+   * An asynchronous call has settled: `pass` hands that over, now or when its turn comes. `opens`: what it
+   * has settled with is a stream, and the call goes on.
+   */
+  settle(call: ObservedCall, pass: (delivered: boolean) => void, opens: boolean): void;
+  /** A call has returned a stream, of which `recorded` is recorded. */
+  opened(call: ObservedCall, recorded: unknown, delivered: boolean): void;
+  /**
+   * An item of a call's stream is asked for: `perform` asks the stream. Gives what that gives, at once
+   * or in a promise, and tells `settled` of it just before.
+   */
+  item(item: StreamItem, perform: () => unknown, settled: (outcome: Outcome) => void): unknown;
   /** Runs an effect through `perform`, or gives what is recorded of it. */
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown;
   /**
@@ -95,6 +140,11 @@ export interface Conductor {
     begin: (arrive: (outcome: Outcome) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void;
+  /**
+   * What `call` asked without declaring it has answered; `source` is such as `a socket`, and `place` was
+   * made where it asked. Undefined where nobody wants to know.
+   */
+  readonly undeclared?: (call: ObservedCall, source: string, place: Place | undefined) => void;
 }
 
 export interface Replacement {
@@ -111,6 +161,8 @@ export type FailureSource =
   | "codec"
   | "store"
   | "queue"
+  | "exit"
+  | "waitUntil"
   | "version"
   | "seed"
   | "logger"

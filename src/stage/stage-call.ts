@@ -1,5 +1,6 @@
 import type { Version } from "../capsule/capsule.js";
 import { seededRandom } from "../seeded-random.js";
+import { unawaited } from "../unawaited.js";
 import type { Definition, VersionSource } from "./definition.js";
 import type { Run } from "./run.js";
 import type { ObservedCall } from "./seam.js";
@@ -73,7 +74,10 @@ function resolveVersion(
 ): Version | undefined {
   if (typeof source !== "function") return source;
   try {
-    const { name, version, digest } = source(...(input as never[]));
+    const given = source(...(input as never[]));
+    // A promise is no version, and that is told; that it is rejected is told to nobody.
+    unawaited(given, () => undefined);
+    const { name, version, digest } = given;
     if (
       typeof name !== "string" ||
       typeof version !== "string" ||

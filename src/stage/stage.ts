@@ -6,16 +6,23 @@
  *    only contracts change a value, by parsing it (G1).
  * 2. A synchronous function stays synchronous. A promise is followed, not raced: its end is told
  *    before whoever awaits it goes on.
- * 3. Each call that began ends exactly once for those who listen.
+ * 3. Each call that began ends exactly once for those who listen; one that returned a stream, when that ends.
  */
+import { types } from "node:util";
+import type { Context } from "@opentelemetry/api";
 import { type Checked, type Contract, type ContractMode, type Side } from "../contract/contract.js";
+import { copyMembers } from "../copy-members.js";
 import { type ContractIssue, ContractViolation, HindcastError } from "../errors.js";
 import type { Definition, Outcome } from "./definition.js";
 import type { Host } from "./host.js";
+import { passageOfResult } from "../streams/passage.js";
+import { stageStream } from "../streams/stage-stream.js";
 import type { Replacement } from "./seam.js";
+import { rootInput } from "./root-input.js";
 import type { Run } from "./run.js";
 import { activeCallOf, activeContext, isSuspended, outerCall, runIn, withCall } from "./scopes.js";
 import { StageCall } from "./stage-call.js";
+import { followThenable } from "./thenable.js";
 
 export type AnyFunction = (...input: never[]) => unknown;
 type Callable = (this: unknown, ...input: unknown[]) => unknown;
@@ -49,25 +56,44 @@ export function callInRun(
   input: readonly unknown[],
 ): unknown {
   const call = new StageCall(run, definition, parent, outerCall(), input);
-  const context = withCall(run.begin(call, input, activeContext()), call);
+  const { conductor } = run;
+  const isRecordedRoot = parent === undefined && conductor !== undefined;
+  const root = isRecordedRoot ? rootInput(call, conductor, input) : undefined;
+  const context = withCall(run.begin(call, root?.recorded ?? input, activeContext()), call);
+  const given = root?.open() ?? input;
   let result: unknown;
   try {
-    result = runIn(context, () => callChecked(call, definition, body as Callable, self, input));
+    result = runIn(context, () => callChecked(call, definition, body as Callable, self, given));
   } catch (error) {
     run.end(call, { status: "error", error }, false);
     throw error;
   }
-  if (isThenable(result)) return follow(call, result);
+  if (isThenable(result)) {
+    call.asynchronous = true;
+    if (isPlainPromise(result)) return followPromise(call, context, result);
+    const isFollowed = followThenable(result, {
+      context,
+      follow: (promise) => follow(call, context, promise),
+    });
+    if (!isFollowed) {
+      call.asynchronous = false;
+      run.end(call, { status: "ok", value: result }, false);
+    }
+    return result;
+  }
+  const passage = passageOfResult(definition, result);
+  if (passage !== undefined) return stageStream(call, context, passage, false);
   run.end(call, { status: "ok", value: result }, false);
   return result;
 }
 
 /** Follows a promise to its end, and hands that over when the run's order says so. */
-function follow(call: StageCall, promise: PromiseLike<unknown>): Promise<unknown> {
-  call.asynchronous = true;
+function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const settle = (outcome: Outcome): void => {
+      const passage = outcome.status === "ok" ? passageOfResult(call.definition, outcome.value) : undefined;
       const pass = (delivered: boolean): void => {
+        if (passage !== undefined) return resolve(stageStream(call, context, passage, delivered));
         call.run.end(call, outcome, delivered);
         if (outcome.status === "ok") resolve(outcome.value);
         else reject(outcome.error);
@@ -75,14 +101,25 @@ function follow(call: StageCall, promise: PromiseLike<unknown>): Promise<unknown
       const { conductor, closed } = call.run;
       // A root is awaited by whoever is outside: there is no order for it to keep.
       if (conductor === undefined || closed || call.parent === undefined) pass(false);
-      else conductor.settle(call, pass);
+      else conductor.settle(call, pass, passage !== undefined);
     };
-    // A native promise as it is; anything else through one, which settles once whatever its `then` does.
-    Promise.resolve(promise).then(
+    promise.then(
       (value) => settle({ status: "ok", value }),
       (error: unknown) => settle({ status: "error", error }),
     );
   });
+}
+
+/** Follows a promise, and gives one that has the members that somebody has put on it. */
+function followPromise(call: StageCall, context: Context, promise: object): Promise<unknown> {
+  const followed = follow(call, context, promise as Promise<unknown>);
+  // Node itself puts symbols on promises, so that to look for those alone would cost every call.
+  if (Object.getOwnPropertyNames(promise).length > 0) copyMembers(promise, followed);
+  return followed;
+}
+
+function isPlainPromise(value: PromiseLike<unknown>): boolean {
+  return types.isPromise(value) && Object.getPrototypeOf(value) === Promise.prototype;
 }
 
 /** Calls `body` between its contracts. `call` is undefined where nobody listens. */
@@ -190,7 +227,8 @@ function replaceFirst(input: readonly unknown[], first: unknown): readonly unkno
 
 const ASYNC_FUNCTION: unknown = Object.getPrototypeOf(async () => undefined);
 
-function isAsynchronous(body: unknown): boolean {
+/** Whether it is an `async` function: one that does not throw at once. */
+export function isAsynchronous(body: unknown): boolean {
   return Object.getPrototypeOf(body) === ASYNC_FUNCTION;
 }
 
@@ -201,8 +239,8 @@ function mustBeAsynchronous(definition: Definition, body: AnyFunction, side: Sid
 function asynchronousContract(definition: Definition, side: Side): HindcastError {
   return new HindcastError(
     "contract-asynchronous",
-    `The ${side} contract of stage "${definition.name}" is asynchronous (or its own code throws, which Zod tries ` +
-      "again asynchronously), but its function is not: make it an async function, or mend the schema.",
+    `The ${side} contract of stage "${definition.name}" is asynchronous, but its function is not: ` +
+      "make it an async function, or mend the schema.",
   );
 }
 

@@ -34,13 +34,17 @@ import {
   TOOL_NAME,
   VIOLATIONS,
 } from "./names.js";
+import { keepProcessorOutOfRuns } from "./span-processor.js";
 
 /** A listener that makes spans, or undefined where no tracer provider is registered. */
 export function createSpanListener(version: string): RunListener | undefined {
   const provider = trace.getTracerProvider();
-  const absent =
-    provider instanceof ProxyTracerProvider && provider.getDelegateTracer(SCOPE_NAME, version) === undefined;
-  return absent ? undefined : spanListener(trace.getTracer(SCOPE_NAME, version));
+  if (provider instanceof ProxyTracerProvider) {
+    const tracer = provider.getDelegateTracer(SCOPE_NAME, version);
+    if (tracer === undefined) return undefined;
+    keepProcessorOutOfRuns(tracer);
+  }
+  return spanListener(trace.getTracer(SCOPE_NAME, version));
 }
 
 function spanListener(tracer: Tracer): RunListener {
@@ -74,6 +78,10 @@ function spanListener(tracer: Tracer): RunListener {
 
 function identityOf(span: Span): { traceId: string; spanId: string } {
   const { traceId, spanId } = span.spanContext();
+  // Of a provider that is none of OpenTelemetry's own: it goes into the capsule, which must be readable.
+  if (typeof traceId !== "string" || typeof spanId !== "string") {
+    throw new TypeError("A span's context has no traceId and spanId.");
+  }
   return { traceId, spanId };
 }
 

@@ -8,10 +8,14 @@ import { entryOf } from "../stage/wrap.js";
 
 /** What `checkDeterminism` found. */
 export type DeterminismReport =
-  | { readonly deterministic: true }
+  | {
+      readonly deterministic: true;
+      /** What was noticed while recording, and did no harm in these replays: it may do some in another. */
+      readonly noticed: readonly string[];
+    }
   | {
       readonly deterministic: false;
-      /** The first stage that did otherwise in a replay; undefined where the replay could not be concluded. */
+      /** The first stage whose own code did otherwise in a replay; undefined where none was seen to. */
       readonly stage: string | undefined;
       /** For a person. */
       readonly explanation: string;
@@ -41,7 +45,7 @@ export async function checkDeterminism<F extends AnyFunction>(
   for (let count = 0; count < REPLAYS; count++) {
     const result: ReplayResult = await replay(capsule, entry);
     if (result.verdict === "identical") continue;
-    return { deterministic: false, stage: result.divergence?.stage, explanation: explain(result), result };
+    return { deterministic: false, stage: result.divergence?.origin, explanation: explain(result), result };
   }
-  return { deterministic: true };
+  return { deterministic: true, noticed: capsule.replayable.reasons.map((reason) => reason.message) };
 }

@@ -4,7 +4,8 @@
  */
 import { expect } from "vitest";
 import { explain } from "../replay/explain.js";
-import { type CapsuleSource, type ReplayOptions, replay } from "../replay/replay.js";
+import type { CapsuleSource } from "../replay/read-capsule.js";
+import { type ReplayOptions, replay } from "../replay/replay.js";
 import type { AnyFunction } from "../stage/stage.js";
 
 export interface ReplayMatchers<R = unknown> {

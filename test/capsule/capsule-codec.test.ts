@@ -16,6 +16,7 @@ import { takeSnapshot } from "../../src/capsule/snapshot.js";
 import { sampleCapsule } from "../../src/testing/sample-capsule.js";
 import { recordLoan, settle } from "../golden/loan.js";
 import { prepare, programs } from "../programs/program.js";
+import { startRandomServer } from "../programs/random-server.js";
 import { recordableValues } from "./recordable-values.js";
 
 const isLong = process.env["HINDCAST_LONG"] === "1";
@@ -66,7 +67,9 @@ describe("G4, G12: a capsule comes back as it was", () => {
       return name;
     };
     const sample = fc.sample(programs, { numRuns: isLong ? 300 : 40, seed: 5 });
-    await Promise.allSettled(sample.map((program) => prepare(hc, program, perform).entry(1)));
+    await using server = await startRandomServer();
+    const entries = sample.map((program) => prepare(hc, program, perform, `${server.url}/codec`).entry);
+    await Promise.allSettled(entries.map((entry) => entry(1, AbortSignal.timeout(5))));
     await hc.flush();
     let count = 0;
     // A stage that a loser of a race calls after the end is a root of its own.
@@ -81,7 +84,7 @@ describe("G4, G12: a capsule comes back as it was", () => {
       });
     }
     expect(count).toBe(sample.length);
-    expect(hc.stats().capsules.lost).toEqual({ queue: 0, codec: 0, store: 0 });
+    expect(hc.stats().capsules.lost).toEqual({ queue: 0, codec: 0, store: 0, exit: 0 });
   });
 
   test("of runs on whatever values", async () => {
@@ -440,6 +443,22 @@ describe("a body whose checksum is right, but that no recording made, is checked
       ...bodyOf(loan),
       calls: [row, ...Array.from({ length: 300 }, (_, parent) => [0, parent, 0, 0, 0, [], 0, 2])],
     });
+  });
+
+  test("with a parent, and with one that is none", () => {
+    const parent = { id: "p", run: "r", changes: ["seed 1 -> 2"] };
+    const child = mustBeTyped({ ...bodyOf(loan), parent: { ...parent, later: 1 } });
+    expect(child).toMatchObject({ parent });
+    expect(bodyOf(loan)).not.toHaveProperty("parent");
+    const wrong = [
+      {},
+      [],
+      "p",
+      { ...parent, id: 1 },
+      { ...parent, run: undefined },
+      { ...parent, changes: [1] },
+    ];
+    for (const one of wrong) expect(mustBeTyped({ ...bodyOf(loan), parent: one })).toBe("capsule-shape");
   });
 
   test("of a time that is none", () => {

@@ -8,9 +8,11 @@ import fc from "fast-check";
 import { fileStore, hindcast } from "hindcast";
 import { explain, replay } from "hindcast/replay";
 import { prepare, programs } from "../programs/program.js";
+import { startRandomServer } from "../programs/random-server.js";
 
 /** What one process saw of each program, for another to compare. */
 interface Seen {
+  readonly server: string;
   readonly outcome: string;
   readonly observations: readonly string[];
 }
@@ -24,15 +26,17 @@ const seenFile = join(dir, "seen.json");
 
 async function record(into: string): Promise<void> {
   await using hc = hindcast({ service: "compat", store: fileStore({ dir: into }) });
+  await using server = await startRandomServer();
   const seen: Seen[] = [];
   for (const program of sample) {
-    const runnable = prepare(hc, program, async (name, delay, fails) => {
+    const perform = async (name: string, delay: number, fails: boolean): Promise<string> => {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * delay));
       if (fails) throw new RangeError(name);
       return name;
-    });
-    const outcome = await outcomeOf(runnable.entry(seen.length));
-    seen.push({ outcome, observations: [...runnable.observations()] });
+    };
+    const runnable = prepare(hc, program, perform, `${server.url}/compat`);
+    const outcome = await outcomeOf(runnable.entry(seen.length, AbortSignal.timeout(5)));
+    seen.push({ server: `${server.url}/compat`, outcome, observations: [...runnable.observations()] });
   }
   await hc.flush();
   writeFileSync(seenFile, JSON.stringify(seen));
@@ -50,9 +54,8 @@ async function replayAll(from: string): Promise<void> {
     const recorded = seen[replayed];
     if (program === undefined || recorded === undefined) throw new Error("more capsules than programs");
     replayed += 1;
-    const runnable = prepare(hc, program, () =>
-      Promise.reject(new Error("a replay touched the outside world")),
-    );
+    const refuse = (): Promise<string> => Promise.reject(new Error("a replay touched the outside world"));
+    const runnable = prepare(hc, program, refuse, recorded.server);
     runnable.live = false;
     const result = await replay(stored, runnable.entry);
     const { outcome } = result;
@@ -61,7 +64,11 @@ async function replayAll(from: string): Promise<void> {
         ? Promise.resolve(outcome.value)
         : Promise.reject(outcome.status === "error" ? outcome.error : outcome),
     );
-    const same = JSON.stringify({ outcome: ended, observations: runnable.observations() });
+    const same = JSON.stringify({
+      server: recorded.server,
+      outcome: ended,
+      observations: runnable.observations(),
+    });
     if (result.verdict === "identical" && same === JSON.stringify(recorded)) exact += 1;
     else failures.push(`${explain(result)}\n${same}\n${JSON.stringify(recorded)}`);
   }

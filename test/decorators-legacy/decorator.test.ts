@@ -99,3 +99,30 @@ test("what is no method is refused when the class is defined, by name", () => {
     expect.objectContaining({ code: "invalid-options", message: expect.stringContaining('"threshold"') }),
   );
 });
+
+test("a getter, a class, and a method that does not fit its contract do not compile", () => {
+  expect(() => {
+    class Wrong {
+      // @ts-expect-error a getter is no method
+      @hc.tool({})
+      get computed(): number {
+        return 1;
+      }
+    }
+    return Wrong;
+  }).toThrow(expect.objectContaining({ code: "invalid-options" }));
+  expect(() => {
+    // @ts-expect-error a class is no method
+    @hc.tool({})
+    class Wrong {}
+    return Wrong;
+  }).toThrow(expect.objectContaining({ code: "invalid-options" }));
+  class Unfit {
+    // @ts-expect-error the method's parameter is not what the contract gives
+    @hc.decide({ input: z.object({ ratio: z.number() }) })
+    decide(text: string): string {
+      return text;
+    }
+  }
+  expect(Unfit).toBeDefined();
+});

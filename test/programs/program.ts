@@ -3,10 +3,10 @@
  * is data, so that fast-check can shrink it and another process can run the same one.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { pbkdf2, randomBytes, randomInt, randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import type { Hindcast } from "hindcast";
 
@@ -17,12 +17,30 @@ export type Step =
   | { readonly do: "microtasks"; readonly count: number }
   | { readonly do: "sequence" | "all" | "race" | "any" | "settled"; readonly steps: readonly Step[] }
   | { readonly do: "stage" | "pipeline"; readonly name: string; readonly steps: readonly Step[] }
-  | { readonly do: "raw"; readonly source: "file" | "message" | "digest" | "thread" }
+  | {
+      readonly do: "fetch";
+      readonly path: "whole" | "chunks" | "broken" | "failed" | "dropped";
+      readonly read: "json" | "text" | "chunks" | "first" | "nothing";
+      readonly method: "GET" | "POST";
+      readonly delay: number;
+      readonly gaveUpAfter: number;
+    }
+  | {
+      readonly do: "read";
+      readonly kind: "generator" | "web" | "node";
+      readonly count: number;
+      readonly delay: number;
+      readonly fails: boolean;
+      readonly take: number;
+    }
+  | { readonly do: "stream"; readonly name: string; readonly steps: readonly Step[]; readonly take: number }
+  | { readonly do: "signal" }
+  | { readonly do: "raw"; readonly source: string }
   | { readonly do: "synchronous"; readonly name: string };
 
 /**
- * Programs of effects of 0 to 5 ms, timers, clocks and chance under every combinator, with stages and
- * pipelines nested in them.
+ * Programs of effects of 0 to 5 ms, timers, clocks, chance, exchanges over HTTP and streams under every
+ * combinator, with stages, streaming stages and pipelines nested in them.
  */
 export const programs: fc.Arbitrary<Step> = fc.record({
   do: fc.constantFrom("sequence", "all"),
@@ -52,6 +70,29 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
       arbitrary: fc.record({ do: fc.constant("microtasks" as const), count: fc.integer({ min: 1, max: 6 }) }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("synchronous" as const), name }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant("fetch" as const),
+        path: fc.constantFrom("whole", "whole", "chunks", "chunks", "broken", "failed", "dropped"),
+        read: fc.constantFrom("json", "text", "chunks", "first", "nothing"),
+        method: fc.constantFrom("GET", "POST"),
+        delay,
+        gaveUpAfter: fc.constantFrom(1_000, 1_000, 3),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant("read" as const),
+        kind: fc.constantFrom("generator", "web", "node"),
+        count: fc.integer({ min: 0, max: 4 }),
+        delay,
+        fails: fc.boolean(),
+        take: fc.constantFrom(1, 2, 100),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("signal" as const) }) },
   ];
   if (depth === 0) return fc.oneof(...leaf);
   const steps = fc.array(stepsOf(depth - 1), { minLength: 1, maxLength: 4 });
@@ -62,49 +103,67 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
       arbitrary: fc.record({ do: fc.constantFrom("sequence", "all", "race", "any", "settled"), steps }),
     },
     { weight: 5, arbitrary: fc.record({ do: fc.constantFrom("stage", "pipeline"), name, steps }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant("stream" as const),
+        name,
+        steps,
+        take: fc.constantFrom(1, 2, 100),
+      }),
+    },
   );
 }
 
-/** Something that is neither captured nor declared. */
-async function readRaw(source: "file" | "message" | "digest" | "thread"): Promise<string> {
-  switch (source) {
-    case "file":
-      return (await readFile(fileURLToPath(import.meta.url), "utf8")).slice(0, 1);
-    case "digest":
-      return String((await globalThis.crypto.subtle.digest("SHA-256", new Uint8Array(1000))).byteLength);
-    case "thread":
-      return new Promise((done) => pbkdf2("p", "s", 100, 8, "sha256", () => done("derived")));
-    case "message":
-      return new Promise((done) => {
-        const { port1, port2 } = new MessageChannel();
-        port1.once("message", () => {
-          port1.close();
-          done("message");
-        });
-        port2.postMessage("message");
-      });
+/** A stream of texts, of any kind, that says nothing until it is read. */
+function openStream({ kind, count, delay, fails }: Extract<Step, { do: "read" }>): AsyncIterable<unknown> {
+  async function* produce(): AsyncGenerator<string> {
+    for (let index = 0; index < count; index++) {
+      await wait(Math.random() * delay);
+      yield `${index} ${Math.random()}`;
+    }
+    if (fails) throw new RangeError("broken in mid-stream");
   }
+  if (kind === "generator") return produce();
+  if (kind === "node") return Readable.from(produce());
+  const source = produce();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await source.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: async () => void (await source.return(undefined)),
+  });
 }
 
-/** Programs that read something raw, at some place in them. */
-export const rawPrograms: fc.Arbitrary<Step> = fc
-  .tuple(
-    fc.constantFrom("file" as const, "message" as const, "digest" as const, "thread" as const),
-    stepsOf(2),
-    fc.constantFrom("sequence" as const, "all" as const, "settled" as const),
-    fc.constantFrom("none" as const, "stage" as const, "pipeline" as const),
-  )
-  .map(([source, step, combinator, inside]) => {
-    const raw: Step = { do: "raw", source };
-    const wrapped: Step = inside === "none" ? raw : { do: inside, name: "a", steps: [raw] };
-    return { do: combinator, steps: [wrapped, step] };
-  });
+/** What `JSON.parse` says differs from one version of Node to another. */
+function withoutPosition(error: unknown): never {
+  throw error instanceof SyntaxError ? new SyntaxError("no JSON") : error;
+}
+
+/** A generator runs in the context of whoever reads it: this one in its execution's. */
+function within(execution: Execution, stream: AsyncGenerator<unknown>): AsyncGenerator<unknown> {
+  for (const method of ["next", "return"] as const) {
+    const body = stream[method].bind(stream) as (...input: unknown[]) => unknown;
+    const value = (...input: unknown[]): unknown => executions.run(execution, () => body(...input));
+    Object.defineProperty(stream, method, { value });
+  }
+  return stream;
+}
+
+function aborted(signal: AbortSignal): Promise<string> {
+  if (signal.aborted) return Promise.resolve(String(signal.reason));
+  return new Promise((done) => signal.addEventListener("abort", () => done(String(signal.reason))));
+}
 
 const executions = new AsyncLocalStorage<Execution>();
 
 /** A program, ready to run. */
 export interface RunnableProgram {
-  readonly entry: (input: number) => Promise<unknown>;
+  readonly entry: (input: number, signal: AbortSignal) => Promise<unknown>;
+  /** The same program as a root that streams what its steps give. */
+  readonly streaming: (input: number, signal: AbortSignal) => AsyncGenerator<unknown>;
   /** Whether effects may do their work in executions that begin from now on. */
   live: boolean;
   /** What the last execution that began has seen so far, in the order in which it saw it. */
@@ -116,19 +175,51 @@ interface Execution {
   serial: number;
   readonly live: boolean;
   readonly seen: string[];
+  readonly signal: AbortSignal;
 }
 
-/** Makes a program run on an instance. `perform` is an effect's real work. */
+/** Requests that programs have sent since, by whether they were live. */
+export interface SentRequests extends Disposable {
+  readonly live: number;
+  readonly replayed: number;
+}
+
+/** A server cannot tell who sends: what has lost a race goes on, and sends live requests while its run is replayed. */
+export function countRequests(): SentRequests {
+  let [live, replayed] = [0, 0];
+  const count = (): void => {
+    const execution = executions.getStore();
+    if (execution?.live === true) live += 1;
+    else if (execution !== undefined) replayed += 1;
+  };
+  subscribe("undici:request:create", count);
+  return {
+    get live() {
+      return live;
+    },
+    get replayed() {
+      return replayed;
+    },
+    [Symbol.dispose]: () => void unsubscribe("undici:request:create", count),
+  };
+}
+
+/**
+ * Makes a program run on an instance. `perform` is an effect's real work, `raw` what is neither captured nor
+ * declared.
+ */
 export function prepare(
   hc: Hindcast,
   program: Step,
   perform: (name: string, delay: number, fails: boolean) => Promise<string>,
+  server: string,
+  raw: (source: string) => unknown = () => undefined,
 ): RunnableProgram {
-  let last: Execution = { live: true, seen: [], serial: 0 };
+  let last: Execution = { live: true, seen: [], serial: 0, signal: new AbortController().signal };
   const see = (what: string): void => {
     const seen = executions.getStore()?.seen;
     // What goes on after the root has settled is no part of the run.
-    if (seen !== undefined && !/^0 [=!]/.test(seen.at(-1) ?? "")) seen.push(what);
+    if (seen !== undefined && !/^0 (?:[=!]|let go)/.test(seen.at(-1) ?? "")) seen.push(what);
   };
   const guarded = (name: string, delay: number, fails: boolean): Promise<string> => {
     if (executions.getStore()?.live !== true) throw new Error("a replay touched the outside world");
@@ -139,6 +230,10 @@ export function prepare(
     return execution.serial++;
   };
   const effects = Object.fromEntries(["a", "b", "c"].map((name) => [name, hc.effect({ name }, guarded)]));
+  const open = hc.effect({ name: "open" }, (step: Extract<Step, { do: "read" }>) => {
+    if (executions.getStore()?.live !== true) throw new Error("a replay touched the outside world");
+    return openStream(step);
+  });
   const synchronous = Object.fromEntries(
     ["a", "b", "c"].map((name) => [
       name,
@@ -156,6 +251,55 @@ export function prepare(
     const wrapped = step.do === "pipeline" ? hc.pipeline(options, body) : hc.tool(options, body);
     stages.set(step, wrapped);
     return wrapped;
+  };
+
+  const streams = new Map<Step, (place: string) => AsyncGenerator<unknown>>();
+  const wrapStream = (
+    step: Extract<Step, { do: "stream" }>,
+  ): ((place: string) => AsyncGenerator<unknown>) => {
+    const known = streams.get(step);
+    if (known !== undefined) return known;
+    const wrapped = hc.agent({ name: `stream-${step.name}` }, (place: string) => items(step.steps, place));
+    streams.set(step, wrapped);
+    return wrapped;
+  };
+
+  async function* items(steps: readonly Step[], place: string): AsyncGenerator<unknown, string> {
+    try {
+      for (const [index, step] of steps.entries()) yield await run(step, `${place}.${index}`);
+      return "whole";
+    } finally {
+      see(`${place} let go`);
+    }
+  }
+
+  const consume = async (stream: AsyncIterable<unknown>, take: number, place: string): Promise<unknown[]> => {
+    const taken: unknown[] = [];
+    for await (const item of stream) {
+      see(`${place} item ${JSON.stringify(item)}`);
+      taken.push(item instanceof Uint8Array ? Buffer.from(item).toString() : item);
+      if (taken.length === take) break;
+    }
+    return taken;
+  };
+
+  const exchange = async (step: Extract<Step, { do: "fetch" }>, place: string): Promise<unknown> => {
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(new Error("gave up")), step.gaveUpAfter);
+    try {
+      const response = await fetch(`${server}/${step.path}?d=${step.delay}`, {
+        method: step.method,
+        signal: controller.signal,
+        ...(step.method === "POST" ? { body: `${Math.random()}` } : {}),
+      });
+      see(`${place} ${response.status} ${response.headers.get("x-number")}`);
+      if (step.read === "json") return await response.json().catch(withoutPosition);
+      if (step.read === "text") return await response.text();
+      if (step.read === "nothing" || response.body === null) return response.url;
+      return await consume(response.body, step.read === "first" ? 1 : 100, place);
+    } finally {
+      clearTimeout(timer);
+    }
   };
 
   const sequence = async (steps: readonly Step[], place: string): Promise<unknown[]> => {
@@ -200,8 +344,16 @@ export function prepare(
         ];
       case "timer":
         return wait(Math.random() * step.delay, "waited");
+      case "fetch":
+        return exchange(step, place);
+      case "read":
+        return consume(open(step), step.take, place);
+      case "stream":
+        return consume(wrapStream(step)(place), step.take, place);
+      case "signal":
+        return aborted((executions.getStore() as Execution).signal);
       case "raw":
-        return readRaw(step.source);
+        return raw(step.source);
       case "immediate":
         return new Promise((done) => setImmediate(done, "immediate"));
       case "abort":
@@ -243,9 +395,14 @@ export function prepare(
   const runnable: RunnableProgram = {
     live: true,
     observations: () => last.seen,
-    entry: hc.pipeline({ name: "program" }, (input: number) => {
-      last = { live: runnable.live, seen: [], serial: input };
+    entry: hc.pipeline({ name: "program" }, (input: number, signal: AbortSignal) => {
+      last = { live: runnable.live, seen: [], serial: input, signal };
       return executions.run(last, () => run(program, "0"));
+    }),
+    streaming: hc.pipeline({ name: "streaming" }, (input: number, signal: AbortSignal) => {
+      last = { live: runnable.live, seen: [], serial: input, signal };
+      const steps = "steps" in program ? program.steps : [program];
+      return within(last, items(steps, "0"));
     }),
   };
   return runnable;

@@ -80,8 +80,7 @@ test("a store that is slow holds no caller up, and everything arrives in order",
   const gate = gatedStore();
   const hc = hindcast({ service: "queue", store: gate.store });
   runs(hc, 1);
-  await sleep(5);
-  expect(gate.waiting()).toBe(1);
+  await expect.poll(gate.waiting).toBe(1);
   runs(hc, 50);
   const ids: string[] = [];
   const flow = hc.pipeline({ name: "flow" }, async () => {
@@ -120,8 +119,7 @@ test("capsules that are with the store are still on their way: the counters add 
   const gate = gatedStore();
   const hc = hindcast({ service: "queue", store: gate.store });
   runs(hc, 4);
-  await sleep(5);
-  expect(gate.waiting()).toBe(1);
+  await expect.poll(gate.waiting).toBe(1);
   expect(hc.stats().capsules).toMatchObject({ waiting: 4, stored: 0 });
   gate.open();
   await hc.flush();

@@ -370,14 +370,20 @@ test("text without UTF-8 in names and paths leaves a capsule readable", async ()
   }
 });
 
-test("a stage whose output cannot be looked into says so", async () => {
+test("a live effect is waited for whatever it is called, also where something else never ends", async () => {
   const hc = hindcast({ service: "s" });
-  const entry = hc.tool({ name: "generates" }, function* () {
-    yield 1;
+  const live = hc.effect({ name: "model.stream" }, () => new Promise((done) => setTimeout(done, 200, 1)));
+  const never = hc.effect({ name: "never" }, () => new Promise<number>(() => undefined));
+  const entry = hc.pipeline({ name: "entry" }, async () => {
+    const result = live();
+    void never();
+    return result;
   });
-  expect([...entry()]).toEqual([1]);
+  expect(await entry()).toBe(1);
   await hc.flush();
   for await (const stored of hc.store.find()) {
-    expect(readCapsule(stored).replayable).toMatchObject({ exact: false, reasons: [{ name: "generates" }] });
+    const result = await replay(stored, entry, { effects: { "model.stream": "live" }, patience: 20 });
+    expect(result).toMatchObject({ verdict: "identical", outcome: { status: "ok", value: 1 } });
   }
+  await hc.close();
 });

@@ -164,8 +164,12 @@ describe.each(wrappers)("G1: hc.%s", (_kind, wrap) => {
     );
     const got = wrap("s", () => stream)();
     await hc.flush();
-    expect(got).toBe(stream);
+    expect(got).toBeInstanceOf(ReadableStream);
     expect([got.locked, pulled]).toEqual([false, 0]);
+    const reader = got.getReader();
+    expect(await reader.read()).toEqual({ done: false, value: 0 });
+    expect(pulled).toBe(1);
+    await reader.cancel();
   });
 
   test("a thenable is awaited as it would be", async () => {

@@ -32,7 +32,10 @@ export function runNode(
 /** Runs a TypeScript file in which `hindcast` resolves to the sources. `cwd` lies inside the repository. */
 export function runTypeScript(
   file: string,
-  options: { cwd: string; timeoutMilliseconds?: number },
+  {
+    arguments: given = [],
+    ...options
+  }: { cwd: string; arguments?: readonly string[]; timeoutMilliseconds?: number },
 ): Promise<ProcessResult> {
-  return runNode(["--conditions=hindcast-source", "--import", "tsx", file], options);
+  return runNode(["--conditions=hindcast-source", "--import", "tsx", file, ...given], options);
 }

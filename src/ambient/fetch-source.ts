@@ -1,0 +1,98 @@
+/**
+ * `fetch`. Within a run each exchange is an effect: the response's head is its result, and what is read
+ * of the body are effects of their own, chunk by chunk, as they come.
+ */
+import { activeCall, isSuspended, suspend } from "../stage/scopes.js";
+import { streamKindOf } from "../streams/stream-kind.js";
+import { abortsOfBodies } from "../streams/stream-source.js";
+import { captured, nextEffect } from "./captured.js";
+import { withoutCredentials } from "./credentials.js";
+import { patch, resemble, type Undo } from "./patch.js";
+
+type Fetch = typeof globalThis.fetch;
+type Input = Parameters<Fetch>[0];
+type Init = NonNullable<Parameters<Fetch>[1]>;
+
+export function patchFetch(): Undo[] {
+  return [
+    patch(globalThis, "fetch", (original) =>
+      resemble(function fetch(input: Input, init?: Init): Promise<Response> {
+        const capture = captured("fetch");
+        if (capture === undefined) {
+          if (outlivesReplay()) return new Promise(() => undefined);
+          const exchange = original(input, init);
+          // What a declared effect gives of it is read in the run.
+          return isSuspended() ? knowingAbort(exchange, input, init) : exchange;
+        }
+        const { call, conductor } = capture;
+        const effect = {
+          ...nextEffect(call, "fetch"),
+          asynchronous: true,
+          doubt: doubtOf(init, call.definition.name),
+        };
+        // Whatever it does (its own clock, retries and sockets) is its own business.
+        const perform = (): Promise<Response> =>
+          knowingAbort(
+            suspend(() => original(input, init)),
+            input,
+            init,
+          );
+        return conductor.effect(effect, requestOf(input, init), perform) as Promise<Response>;
+      }, original),
+    ),
+  ];
+}
+
+/** Keeps by what the reading of the body is aborted. */
+async function knowingAbort(exchange: Promise<Response>, input: Input, init?: Init): Promise<Response> {
+  const response = await exchange;
+  const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+  if (signal && response.body !== null) abortsOfBodies.set(response.body, signal);
+  return response;
+}
+
+/** What goes on when its replay has ended reaches nothing outside, and is not answered: an error would have no reader. */
+function outlivesReplay(): boolean {
+  const run = activeCall()?.run;
+  return run?.closed === true && run.conductor?.replaying === true && run.captures.has("fetch");
+}
+
+/** What is asked for, as it goes into the record: an address, and what is said besides. */
+function requestOf(input: Input, init: Init | undefined): readonly unknown[] {
+  const options: Record<string, unknown> = {};
+  if (input instanceof Request) {
+    options["method"] = input.method;
+    options["headers"] = headersOf(input.headers);
+  }
+  const { method, headers, body, redirect } = init ?? {};
+  if (method !== undefined) options["method"] = method;
+  if (headers !== undefined) options["headers"] = headersOf(headers);
+  if (body !== undefined && body !== null) options["body"] = bodyOf(body);
+  if (redirect !== undefined) options["redirect"] = redirect;
+  return [input instanceof Request ? input.url : String(input), options];
+}
+
+function headersOf(headers: NonNullable<Init["headers"]>): Record<string, string> {
+  const shown: Record<string, string> = {};
+  try {
+    for (const [name, value] of new Headers(headers)) {
+      shown[name] = withoutCredentials(name, value);
+    }
+  } catch {
+    return {}; // headers that are none: fetch itself says so to the program
+  }
+  return shown;
+}
+
+function bodyOf(body: NonNullable<Init["body"]>): unknown {
+  return body instanceof URLSearchParams ? String(body) : body;
+}
+
+/** What a replay cannot give: a body that the network reads from the program as it pleases. */
+function doubtOf(init: Init | undefined, stage: string): string | undefined {
+  if (init?.body === undefined || streamKindOf(init.body) === undefined) return undefined;
+  return (
+    `Stage "${stage}" sends a stream as the body of a fetch, and when that is read is not recorded: ` +
+    "send it whole, or declare the call with hc.effect()."
+  );
+}

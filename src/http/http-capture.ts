@@ -1,0 +1,58 @@
+/**
+ * Clients of `node:http` and `node:https`. Within a run each exchange is an effect; outside of runs and
+ * inside of effects, and for what telemetry sends, the originals run.
+ */
+import http from "node:http";
+import https from "node:https";
+import type { HttpCapture } from "../ambient/ambient.js";
+import { type Captured, captured } from "../ambient/captured.js";
+import { patch, resemble, type Undo } from "../ambient/patch.js";
+import { effectNotRecorded } from "../effects/effect.js";
+import { activeCall } from "../stage/scopes.js";
+import { startExchange } from "./exchange.js";
+import { readRequest } from "./request-arguments.js";
+
+/** Captures what clients of `node:http` and `node:https` exchange: `hindcast({ capture: { http: httpCapture() } })`. */
+export function httpCapture(): HttpCapture {
+  return { source: "http", patch: () => [...patchModule(http), ...patchModule(https)] };
+}
+
+type HttpModule = typeof http | typeof https;
+type Request = (...input: unknown[]) => http.ClientRequest;
+
+function patchModule(module: HttpModule): Undo[] {
+  const substituteOf = (original: Request, ends: boolean, request: Request): Request =>
+    resemble(function (this: unknown, ...input: unknown[]): http.ClientRequest {
+      const capture = capturing();
+      if (capture === undefined) return Reflect.apply(original, this, input);
+      const asked = readRequest(module, input);
+      if (asked.opensTunnel) {
+        mustNotReplay(capture, "it asks for a tunnel or another protocol, which is not captured");
+        return Reflect.apply(original, this, input);
+      }
+      const started = startExchange(capture, asked, request);
+      if (ends) started.end();
+      return started;
+    }, original);
+  const { get, request } = module as unknown as Record<"get" | "request", Request>;
+  return [
+    patch(module, "request", () => substituteOf(request, false, request) as typeof module.request),
+    patch(module, "get", () => substituteOf(get, true, request) as typeof module.get),
+  ];
+}
+
+function capturing(): Captured | undefined {
+  const capture = captured("http");
+  if (capture !== undefined) return capture;
+  const call = activeCall();
+  const conductor = call?.run.conductor;
+  if (call?.run.closed === true && conductor?.replaying === true && call.run.captures.has("http")) {
+    mustNotReplay({ call, conductor }, "it began after the run had ended");
+  }
+  return undefined;
+}
+
+/** A replay reaches nothing outside. */
+function mustNotReplay({ call, conductor }: Captured, why: string): void {
+  if (conductor.replaying) throw effectNotRecorded("http", call.definition.name, why);
+}

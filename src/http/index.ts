@@ -1,0 +1,3 @@
+/** `hindcast/http`: exchanges of `node:http` and `node:https` clients as effects. */
+export type { HttpCapture } from "../ambient/ambient.js";
+export { httpCapture } from "./http-capture.js";

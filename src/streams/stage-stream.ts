@@ -1,0 +1,169 @@
+/**
+ * The stream that a stage returns. Its items are the stage's outputs, recorded one by one as they are
+ * given, and the call ends when the stream does.
+ *
+ * Invariants
+ * 1. Nothing runs before it is asked for, and one asking reaches the stream as one asking (G1).
+ * 2. Whatever the stream does runs in the scope of its stage, whoever reads it.
+ * 3. Who reads the stream of a root is outside of the run: each asking is an input of the run, and has
+ *    its turn. Within a run it is part of the program.
+ * 4. A stream that nobody reads to its end, and that nobody can read any more, ends its call.
+ */
+import type { Context } from "@opentelemetry/api";
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Outcome } from "../stage/definition.js";
+import { detached, runIn } from "../stage/scopes.js";
+import type { Conductor } from "../stage/seam.js";
+import type { StageCall } from "../stage/stage-call.js";
+import type { Passage } from "./passage.js";
+import type { Pull, StreamMethod } from "./pull.js";
+
+/** What `call` returned, to be passed on. `delivered`: it came in a promise that something outside has settled. */
+export function stageStream(
+  call: StageCall,
+  context: Context,
+  passage: Passage,
+  delivered: boolean,
+): unknown {
+  const { run } = call;
+  const { conductor } = run;
+  let items = 0;
+  let over = false;
+  const end = (outcome: Outcome): void => {
+    if (over) return;
+    over = true;
+    run.end(call, outcome, false);
+  };
+  const whole: Outcome = { status: "ok", value: passage.recorded };
+  const settled = (outcome: Outcome): void => {
+    if (outcome.status === "error") end(outcome);
+    else if ((outcome.value as IteratorResult<unknown> | undefined)?.done === true) end(whole);
+  };
+  const ask: Pull = (method, input) => {
+    const perform = (): unknown => runIn(context, () => passage.source(method, input));
+    if (over) return perform();
+    if (conductor === undefined || run.closed) return observe(perform, settled);
+    items += 1;
+    return conductor.item({ call, ordinal: items, input: [method, ...input] }, perform, settled);
+  };
+  conductor?.opened(call, passage.recorded, delivered);
+  const isRead = call.parent === undefined && conductor !== undefined && !passage.synchronous;
+  if (!isRead) return passage.open(ask);
+  const readers = new Readers(call, conductor, ask, () => end(whole));
+  const stream = passage.open((method, input) => readers.ask(method, input));
+  abandoned.register(stream as object, readers);
+  return stream;
+}
+
+/** Asks where nobody records it. */
+function observe(perform: () => unknown, settled: (outcome: Outcome) => void): unknown {
+  let result: unknown;
+  try {
+    result = perform();
+  } catch (error) {
+    settled({ status: "error", error });
+    throw error;
+  }
+  if (!(result instanceof Promise)) {
+    settled({ status: "ok", value: result });
+    return result;
+  }
+  return result.then(
+    (value: unknown) => {
+      settled({ status: "ok", value });
+      return value;
+    },
+    (error: unknown) => {
+      settled({ status: "error", error });
+      throw error;
+    },
+  );
+}
+
+interface Asking {
+  readonly method: StreamMethod | "abandon";
+  readonly input: readonly unknown[];
+}
+
+interface Waiting extends Asking {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The name of the effect that waits for whoever reads the stream of a root. */
+const READER = "stream.reader";
+
+/** Whoever reads the stream of a root. In a replay nobody does: the record asks in their place. */
+class Readers {
+  readonly #call: StageCall;
+  readonly #conductor: Conductor;
+  readonly #ask: Pull;
+  readonly #abandon: () => void;
+  readonly #waiting: Waiting[] = [];
+  #arrive: ((outcome: Outcome) => void) | undefined;
+
+  constructor(call: StageCall, conductor: Conductor, ask: Pull, abandon: () => void) {
+    this.#call = call;
+    this.#conductor = conductor;
+    this.#ask = ask;
+    this.#abandon = abandon;
+    this.#await();
+  }
+
+  ask(method: StreamMethod, input: readonly unknown[]): Promise<unknown> {
+    if (this.#call.run.closed) return this.#ask(method, input) as Promise<unknown>;
+    return new Promise((resolve, reject) => {
+      // Whoever reads goes on where they were, and not in what the run is doing by then.
+      this.#waiting.push({
+        method,
+        input,
+        resolve: AsyncLocalStorage.bind(resolve),
+        reject: AsyncLocalStorage.bind(reject),
+      });
+      this.#offer();
+    });
+  }
+
+  /** Nobody can read the stream any more. */
+  abandon(): void {
+    this.#arrive?.({ status: "ok", value: { method: "abandon", input: [] } satisfies Asking });
+  }
+
+  #await(): void {
+    const effect = { call: this.#call, name: READER, ordinal: this.#call.nextEffect(READER) };
+    this.#conductor.start(
+      effect,
+      [],
+      (arrive) => {
+        this.#arrive = arrive;
+        this.#offer();
+      },
+      (outcome) => {
+        this.#arrive = undefined;
+        if (outcome.status === "ok" && outcome.value !== undefined) this.#hand(outcome.value as Asking);
+      },
+    );
+  }
+
+  #offer(): void {
+    const [first] = this.#waiting;
+    if (first === undefined || this.#arrive === undefined) return;
+    const { method, input } = first;
+    const arrive = this.#arrive;
+    this.#arrive = undefined;
+    detached(() => arrive({ status: "ok", value: { method, input } satisfies Asking }));
+  }
+
+  #hand({ method, input }: Asking): void {
+    if (method === "abandon") return this.#abandon();
+    const waiting = this.#waiting.shift();
+    const answered = this.#ask(method, input) as Promise<unknown>;
+    if (!this.#call.run.closed) this.#await();
+    answered.then(
+      (value) => waiting?.resolve(value),
+      (error: unknown) => waiting?.reject(error),
+    );
+  }
+}
+
+const abandoned = new FinalizationRegistry<Readers>((readers) => readers.abandon());
