@@ -82,16 +82,16 @@ function createReader(what: Content, name: string, original: Method): Method {
   const blob = platformClass("Blob");
   const reader = resemble(function (this: object): unknown {
     const isBare = isBareHead(this);
-    const absent = what === "Blob" && isBare ? () => absentOf(name) : undefined;
     const capture = captured("bodies");
     if (capture === undefined || !(what === "Blob" ? this instanceof blob : fromOutside.has(this))) {
-      return absent === undefined ? original.call(this) : absent();
+      return isBare && what === "Blob" ? absentOf(name) : original.call(this);
     }
     const { call, conductor } = capture;
-    const read = isBare ? consumeHead(this, original) : () => suspend(() => original.call(this));
+    let read = (): unknown => suspend(() => original.call(this));
+    if (isBare) read = what === "Blob" ? () => absentOf(name) : consumeHead(this, original);
     // What is no head is here, and is read here: in a replay as well, in its recorded place.
     const effect = { ...nextEffect(call, `${what}.${name}`), live: !isBare };
-    return conductor.effect(effect, [this], absent ?? read);
+    return conductor.effect(effect, [this], read);
   }, original);
   headReaders.add(reader);
   return reader;

@@ -160,7 +160,7 @@ export async function replay<F extends AnyFunction>(
   ]);
   mustBeThere(capsule, replayed, "stage", stages);
   mustBeThere(capsule, replayed, "effect", effects);
-  const isEffectReplaced = (effect: string): boolean => (effects.get(effect) ?? "recorded") !== "recorded";
+  const isEffectReplaced = (effect: string): boolean => conductor.isEffectReplaced(effect);
   const divergence = firstDivergence(capsule, replayed, {
     isStageReplaced,
     isEffectReplaced,

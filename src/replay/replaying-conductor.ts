@@ -73,6 +73,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   readonly #effectsEnded: Uint8Array;
   /** Begun, and performed or stood in for: what comes of them takes its time. */
   readonly #effectsLive: Uint8Array;
+  /** Names of those that are not given as recorded because an option says so, with their streams. */
+  readonly #replacedEffects = new Set<string>();
   /** Where in the record's order each ends; -1 where it never does. */
   readonly #callEndPositions: Int32Array;
   readonly #effectEndPositions: Int32Array;
@@ -147,6 +149,11 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   runEnded(): void {
     this.stop();
+  }
+
+  /** Whether an option had an effect, or what it is part of, not given as recorded. */
+  isEffectReplaced(name: string): boolean {
+    return this.#replacedEffects.has(name);
   }
 
   /** Hands over nothing more. */
@@ -278,17 +285,15 @@ export class ReplayingConductor implements Conductor, RunListener {
     const index =
       call === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(call, effect.name, effect.ordinal);
     const entry = this.#recording.effectStarted(effect, input);
-    const substitute = this.#partOf(effect);
+    const given = this.#options.effects.get(effect.of ?? effect.name);
+    if (given !== undefined && given !== "recorded") this.#replacedEffects.add(effect.name);
+    const substitute = given ?? (effect.live === true ? "live" : "recorded");
     if (index !== NOT_RECORDED) {
       this.#effectsStarted[index] = 1;
       this.#effectsLive[index] = substitute === "recorded" ? 0 : 1;
     }
     this.#poke();
     return { index, entry, substitute };
-  }
-
-  #partOf({ name, of = name, live }: EffectCall): Substitute {
-    return this.#options.effects.get(of) ?? (live === true ? "live" : "recorded");
   }
 
   start(

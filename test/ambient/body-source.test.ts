@@ -1,9 +1,12 @@
 /** Bodies, Blobs and Files: read while recording, and given as they were read in a replay. */
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
+import { once } from "node:events";
+import { openAsBlob } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { hindcast } from "hindcast";
 import { explain, inputOf, readCapsule, replay, type ReplayOptions } from "hindcast/replay";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -14,6 +17,8 @@ const currentMethods = () => ({
   text: Reflect.get(Blob.prototype, "text") as unknown,
   json: Reflect.get(Request.prototype, "json") as unknown,
   clone: Reflect.get(Response.prototype, "clone") as unknown,
+  body: Object.getOwnPropertyDescriptor(Request.prototype, "body"),
+  bodyUsed: Object.getOwnPropertyDescriptor(Response.prototype, "bodyUsed"),
 });
 const original = currentMethods();
 const closing: (() => unknown)[] = [];
@@ -228,6 +233,127 @@ describe("G4: each way of reading", () => {
     });
     const { effects } = await recordAndReplay(hc, entry);
     expect(new Set(effects)).toEqual(new Set(["get", "get.stream", "get#1.stream", "get#2.stream"]));
+  });
+});
+
+describe("G4: where a body may be", () => {
+  test("of a request that a server has got, which comes bit by bit", async () => {
+    const hc = instance();
+    const handle = hc.pipeline({ name: "handle" }, async (request: Request) => {
+      const { item } = (await request.json()) as { item: string };
+      return { item, path: new URL(request.url).pathname };
+    });
+    let resolve: (value: unknown) => void = () => undefined;
+    const handled = new Promise((settle) => (resolve = settle));
+    const server = createServer((incoming, answer) => {
+      const { method, url, headers } = incoming;
+      const options: RequestInit & { duplex: "half" } = {
+        method: method as string,
+        headers: headers as Record<string, string>,
+        body: Readable.toWeb(incoming) as never,
+        duplex: "half",
+      };
+      handle(new Request(`http://localhost${url}`, options))
+        .then(resolve, resolve)
+        .finally(() => answer.end());
+    }).listen(0, "127.0.0.1");
+    closing.push(() => server.close());
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const client = httpRequest({ port, host: "127.0.0.1", path: "/orders", method: "POST", agent: false });
+    client.write('{"item":');
+    setTimeout(() => client.end('"tea"}'), 20);
+    client.on("response", (answer) => answer.resume());
+    expect(await handled).toEqual({ item: "tea", path: "/orders" });
+    const capsule = await lastCapsule(hc);
+    expect(capsule.replayable).toEqual({ exact: true, reasons: [] });
+    expect((await replay(capsule, handle)).verdict).toBe("identical");
+  });
+
+  test("of a file, and of a Blob that is read as a stream", async () => {
+    const hc = instance();
+    const read = hc.pipeline({ name: "read" }, async (file: Blob, blob: Blob) => {
+      const sizes: number[] = [];
+      for await (const chunk of blob.stream()) sizes.push(chunk.length);
+      return [(await file.text()).slice(0, 3), sizes, await new Response(blob).text()];
+    });
+    const { effects } = await recordAndReplay(
+      hc,
+      read,
+      await openAsBlob(import.meta.filename),
+      new Blob(["in a ", "Blob"]),
+    );
+    expect(effects).toContain("Blob.stream.stream");
+  });
+
+  test("of the response that an error carries", async () => {
+    const hc = instance();
+    const ask = hc.effect({ name: "ask" }, async () => {
+      const response = Response.json({ message: "too many" }, { status: 429 });
+      throw Object.assign(new Error("refused"), { response });
+    });
+    const entry = hc.pipeline({ name: "entry" }, async () => {
+      try {
+        return await ask();
+      } catch (error) {
+        const { response } = error as { response: Response };
+        return [response.status, await response.json()];
+      }
+    });
+    const { value, effects } = await recordAndReplay(hc, entry);
+    expect(value).toEqual([429, { message: "too many" }]);
+    expect(effects).toEqual(["ask", "Response.json"]);
+  });
+
+  test("of a Request or Response inside of an effect's result", async () => {
+    const hc = instance();
+    const take = hc.effect({ name: "take" }, async () => ({
+      job: new Request("http://a", { method: "POST", body: "job" }),
+      answers: [new Response("one"), new Response("two")],
+    }));
+    const entry = hc.pipeline({ name: "entry" }, async () => {
+      const { job, answers } = await take();
+      const texts = await Promise.all(answers.map((answer) => answer.text()));
+      return [await new Response(job.body).text(), texts];
+    });
+    expect((await recordAndReplay(hc, entry)).value).toEqual(["job", ["one", "two"]]);
+  });
+
+  test.each([
+    ["text", (response: Response) => response.text()],
+    ["body", (response: Response) => new Response(response.body).text()],
+  ])("of a Response that a stage has made, and gives inside of something: %s", async (_name, read) => {
+    const hc = instance();
+    const ask = hc.tool({ name: "ask" }, async (n: number) => ({ answer: new Response(`made ${n}`) }));
+    const entry = hc.pipeline({ name: "entry" }, async (n: number) => read((await ask(n)).answer));
+    expect((await recordAndReplay(hc, entry, 3)).value).toBe("made 3");
+    const result = await replay(await lastCapsule(hc), entry, { stages: { ask: "recorded" } });
+    expect([result.verdict, result.outcome]).toEqual(["identical", { status: "ok", value: "made 3" }]);
+  });
+
+  test("of a Response that several stages hand on", async () => {
+    const hc = instance();
+    const get = hc.effect({ name: "get" }, async () => new Response("from afar", { status: 203 }));
+    const ask = hc.tool({ name: "ask" }, () => get());
+    const check = hc.tool({ name: "check" }, async (response: Response) => ({ response, ok: response.ok }));
+    const entry = hc.pipeline({ name: "entry" }, async () => {
+      const { response, ok } = await check(await ask());
+      return [ok, response.status, await response.text(), response.bodyUsed];
+    });
+    expect((await recordAndReplay(hc, entry)).value).toEqual([true, 203, "from afar", true]);
+    const capsule = await lastCapsule(hc);
+    const result = await replay(capsule, entry, { stages: { ask: "recorded" } });
+    if (result.verdict !== "identical") throw new Error(explain(result));
+  });
+
+  test("of a request, read by an effect: there it is itself, though the run has looked at it", async () => {
+    const hc = instance();
+    const send = hc.effect({ name: "send" }, async (request: Request) => new Response(request.body).text());
+    const entry = hc.pipeline({ name: "entry" }, async (request: Request) =>
+      request.body === null ? "empty" : await send(request),
+    );
+    const { value, effects } = await recordAndReplay(hc, entry, exampleRequest());
+    expect([value, effects]).toEqual(['{"item":"tea"}', ["Request.body", "send"]]);
   });
 });
 

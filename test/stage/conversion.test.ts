@@ -69,6 +69,50 @@ describe("G4: what is no plain data", () => {
     expect(result.replayed.replayable).toEqual({ exact: true, reasons: [] });
   });
 
+  test("may be a stream or a Response, which is then recorded as it is converted, and not as it is read", async () => {
+    const { hc, capsule } = make();
+    class Rows {
+      readonly #rows: readonly number[];
+      constructor(rows: readonly number[]) {
+        this.#rows = rows;
+      }
+      get all(): readonly number[] {
+        return this.#rows;
+      }
+      async *[Symbol.asyncIterator]() {
+        yield* this.#rows;
+      }
+    }
+    const conversions = {
+      record: { output: (rows: Rows) => rows.all },
+      revive: { output: (rows: number[]) => new Rows(rows) },
+    };
+    const query = hc.effect({ name: "query", ...conversions }, async () => new Rows([1, 2]));
+    const double = hc.tool({ name: "double", ...conversions }, async (rows: Rows) => {
+      return new Rows(rows.all.map((row) => 2 * row));
+    });
+    const total = hc.pipeline(
+      {
+        name: "total",
+        record: { input: (rows: Rows) => [rows.all] },
+        revive: { input: (rows: number[]) => [new Rows(rows)] },
+      },
+      async (rows: Rows) => {
+        let sum = 0;
+        for (const each of [rows, await query(), await double(rows)])
+          for await (const row of each) sum += row;
+        return sum;
+      },
+    );
+    expect(await total(new Rows([10]))).toBe(33);
+    const stored = await capsule();
+    for (const stages of [{}, { double: "recorded" }] as const) {
+      const { verdict, outcome, replayed } = await replay(stored, total, { stages });
+      expect([verdict, outcome]).toEqual(["identical", { status: "ok", value: 33 }]);
+      expect(replayed.effects.map(({ name }) => name)).toEqual(["query"]);
+    }
+  });
+
   test("is not looked at where nothing is recorded", () => {
     const hc = hindcast({ service: "test", keep: [] });
     const explode = (): never => {
