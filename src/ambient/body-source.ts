@@ -13,6 +13,7 @@
 import { Readable } from "node:stream";
 import { platformClass } from "../capsule/platform-values.js";
 import { absentContent, contentNotRecorded, headReaders, isBareHead } from "../capsule/recorded-head.js";
+import { quietly } from "../stage/quiet.js";
 import { isSuspended, suspend } from "../stage/scopes.js";
 import { captured, nextEffect } from "./captured.js";
 import { type Getter, patch, patchGetter, resemble, type Undo } from "./patch.js";
@@ -20,13 +21,16 @@ import { type Getter, patch, patchGetter, resemble, type Undo } from "./patch.js
 type Body = "Request" | "Response";
 type Content = "Blob" | Body;
 type Method = (this: object) => unknown;
+type Pipe = (this: ReadableStream, ...input: unknown[]) => unknown;
 type Methods = Record<string, Method>;
 
 const READERS: Readonly<Record<Content, readonly string[]>> = {
-  Blob: ["text", "arrayBuffer", "bytes", "stream"],
-  Request: ["text", "json", "arrayBuffer", "bytes", "blob", "formData"],
-  Response: ["text", "json", "arrayBuffer", "bytes", "blob", "formData"],
+  Blob: ["text", "arrayBuffer", "bytes", "stream", "textStream"],
+  Request: ["text", "json", "arrayBuffer", "bytes", "blob", "formData", "textStream"],
+  Response: ["text", "json", "arrayBuffer", "bytes", "blob", "formData", "textStream"],
 };
+/** Those that give a stream, whose readings are effects of their own. */
+const STREAMING: ReadonlySet<string> = new Set(["stream", "textStream"]);
 
 let isPatched = false;
 /** Of Request and Response: Node loads them when they are first asked for, so they wait for the first that comes. */
@@ -50,8 +54,26 @@ export function patchBodies(): Undo[] {
 export function comesFromOutside(body: object): void {
   if (!isPatched) return;
   fromOutside.add(body);
-  if (later.length > 0) return;
-  for (const what of ["Request", "Response"] as const) later.push(...patchReaders(what), ...patchBody(what));
+  if (later.length === 0) {
+    for (const what of ["Request", "Response"] as const)
+      later.push(...patchReaders(what), ...patchBody(what));
+  }
+  followCopies(body);
+}
+
+/** A Request that is made of another one takes its body over through a pipe, whose readings are effects then. */
+function followCopies(request: object): void {
+  if (!(request instanceof platformClass("Request"))) return;
+  const body = quietly(() => request.body);
+  if (body === null || body.locked || Object.hasOwn(body, "pipeThrough")) return;
+  const original = Reflect.get(body, "pipeThrough") as Pipe;
+  const pipeThrough = resemble(function (this: ReadableStream, ...input: unknown[]): unknown {
+    const read = request.body ?? body;
+    return read === body
+      ? Reflect.apply(original, this, input)
+      : Reflect.apply(Reflect.get(read, "pipeThrough") as Pipe, read, input);
+  }, original);
+  Object.defineProperty(body, "pipeThrough", { value: pipeThrough, writable: true, configurable: true });
 }
 
 function patchReaders(what: Content): Undo[] {
@@ -67,7 +89,9 @@ function patchBody(what: Body): Undo[] {
   const patchClone = patch(prototype as unknown as Methods, "clone", (original) =>
     resemble(function (this: object): unknown {
       const copy = original.call(this) as object;
-      if (fromOutside.has(this)) fromOutside.add(copy);
+      if (!fromOutside.has(this)) return copy;
+      // Each has a part of the body now.
+      for (const part of [this, copy]) comesFromOutside(part);
       return copy;
     }, original),
   );
@@ -84,11 +108,14 @@ function createReader(what: Content, name: string, original: Method): Method {
     const isBare = isBareHead(this);
     const capture = captured("bodies");
     if (capture === undefined || !(what === "Blob" ? this instanceof blob : fromOutside.has(this))) {
-      return isBare && what === "Blob" ? absentOf(name) : original.call(this);
+      return isBare && what === "Blob" ? absentOf(what, name) : original.call(this);
     }
     const { call, conductor } = capture;
     let read = (): unknown => suspend(() => original.call(this));
-    if (isBare) read = what === "Blob" ? () => absentOf(name) : consumeHead(this, original);
+    if (isBare) {
+      const isConsumed = what !== "Blob" && !STREAMING.has(name);
+      read = isConsumed ? consumeHead(this, original) : () => absentOf(what, name);
+    }
     // What is no head is here, and is read here: in a replay as well, in its recorded place.
     const effect = { ...nextEffect(call, `${what}.${name}`), live: !isBare };
     return conductor.effect(effect, [this], read);
@@ -97,9 +124,9 @@ function createReader(what: Content, name: string, original: Method): Method {
   return reader;
 }
 
-/** What reading a Blob comes to that is a head. */
-function absentOf(name: string): unknown {
-  return name === "stream" ? absentContent("Blob") : Promise.reject(contentNotRecorded("Blob"));
+/** What reading comes to of which there is a head alone. */
+function absentOf(what: Content, name: string): unknown {
+  return STREAMING.has(name) ? absentContent(what) : Promise.reject(contentNotRecorded(what));
 }
 
 /** A head's body is used up by being read, although there is nothing in it. */
@@ -123,6 +150,8 @@ function createStreamGetter(what: Body, original: Getter): Getter {
     // To look whether there is one is no reading: it may be done in a replay alone.
     const effect = { ...nextEffect(call, `${what}.body`, () => body), live: !isBareHead(this) };
     const stream = conductor.effect(effect, [this], () => body) as ReadableStream;
+    // As its copy it has all that somebody has put on the body.
+    Reflect.deleteProperty(stream, "pipeThrough");
     streams.set(this, stream);
     return stream;
   };

@@ -122,6 +122,7 @@ function dress<T extends Request | Response>(value: T, what: HeadName, fields: F
 }
 
 const BLOB_READERS = ["text", "arrayBuffer", "bytes"] as const;
+const BLOB_STREAMS = ["stream", "textStream"] as const;
 
 function dressBlob<T extends Blob>(blob: T, what: HeadName, fields: Fields): T {
   const { size } = fields;
@@ -135,7 +136,9 @@ function dressBlob<T extends Blob>(blob: T, what: HeadName, fields: Fields): T {
     if (!(key in blob)) continue;
     define(blob, key, () => reader(key)?.call(blob) ?? Promise.reject(contentNotRecorded(what)));
   }
-  define(blob, "stream", () => reader("stream")?.call(blob) ?? absentContent(what));
+  for (const key of BLOB_STREAMS) {
+    if (key in blob) define(blob, key, () => reader(key)?.call(blob) ?? absentContent(what));
+  }
   define(blob, "slice", (start?: number, end?: number, type?: string) => {
     const [from, to] = [position(start ?? 0, size), position(end ?? size, size)];
     // Made by the platform, so that the type is what it makes of it.

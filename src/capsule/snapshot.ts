@@ -32,7 +32,7 @@ import {
 } from "./copy-nodes.js";
 import {
   entriesOf,
-  isOwnPrototype,
+  isAsMade,
   type PlatformName,
   platformNameOf,
   readSlot,
@@ -390,7 +390,7 @@ class Copier {
     }
     if (name === "Request" || name === "Response") this.#onBody?.(value);
     // A subclass would come back as the class, and without the fields that somebody has put on it.
-    if (!isOwnPrototype(name, prototype) || Object.keys(value).length > 0) {
+    if (!isAsMade(name, value, prototype)) {
       this.#note(new Marker("unsupported", className(prototype)), "class");
     }
     return node;

@@ -160,6 +160,16 @@ describe("G4: each way of reading", () => {
       return [await content.text(), content.bodyUsed];
     },
     "another body, made of this one": (content) => new Response(content.body).text(),
+    ...("textStream" in Response.prototype
+      ? {
+          textStream: async (content: Request | Response) => {
+            const texts: unknown[] = [];
+            const stream = Reflect.get(content, "textStream").call(content) as AsyncIterable<unknown>;
+            for await (const text of stream) texts.push(text);
+            return texts;
+          },
+        }
+      : {}),
     ...("bytes" in Response.prototype
       ? { bytes: (content: Request | Response) => Reflect.get(content, "bytes").call(content) as unknown }
       : {}),
@@ -275,7 +285,13 @@ describe("G4: where a body may be", () => {
     const read = hc.pipeline({ name: "read" }, async (file: Blob, blob: Blob) => {
       const sizes: number[] = [];
       for await (const chunk of blob.stream()) sizes.push(chunk.length);
-      return [(await file.text()).slice(0, 3), sizes, await new Response(blob).text()];
+      const texts: unknown[] = [];
+      // Not every Node has it.
+      const textStream: unknown = Reflect.get(blob, "textStream");
+      if (typeof textStream === "function") {
+        for await (const text of textStream.call(blob) as AsyncIterable<unknown>) texts.push(text);
+      }
+      return [(await file.text()).slice(0, 3), sizes, texts, await new Response(blob).text()];
     });
     const { effects } = await recordAndReplay(
       hc,
@@ -344,6 +360,30 @@ describe("G4: where a body may be", () => {
     const capsule = await lastCapsule(hc);
     const result = await replay(capsule, entry, { stages: { ask: "recorded" } });
     if (result.verdict !== "identical") throw new Error(explain(result));
+  });
+
+  test("of a request that is made of another", async () => {
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, async (request: Request) => {
+      const copy = new Request(request.clone(), { headers: { "x-made": "here" } });
+      const again = new Request(new Request(request));
+      const texts = await Promise.all([copy.text(), again.text()]);
+      return [texts, copy.headers.get("x-made"), again.url, request.bodyUsed];
+    });
+    const { value, effects } = await recordAndReplay(hc, entry, exampleRequest());
+    const text = '{"item":"tea"}';
+    expect(value).toEqual([[text, text], "here", "https://shop.example/orders?id=7", true]);
+    expect(new Set(effects)).toEqual(
+      new Set(["Request.body", "Request.body.stream", "Request.body#1.stream"]),
+    );
+    // And it is itself outside of runs, and inside of effects.
+    const send = hc.effect({ name: "send" }, (request: Request) => new Request(request).text());
+    const through = hc.pipeline({ name: "through" }, (request: Request) => send(request));
+    expect((await recordAndReplay(hc, through, exampleRequest())).effects).toEqual(["send"]);
+    const kept = exampleRequest();
+    const leave = hc.pipeline({ name: "leave" }, async (_request: Request) => undefined);
+    await recordAndReplay(hc, leave, kept);
+    expect(await new Request(kept).text()).toBe(text);
   });
 
   test("of a request, read by an effect: there it is itself, though the run has looked at it", async () => {
