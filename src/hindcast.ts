@@ -31,8 +31,9 @@ import { FailureReport } from "./record/failure-report.js";
 import { type KeepRule, worthOf } from "./record/keep.js";
 import { Recording, type RecordingOptions, type RunSummary } from "./record/recording.js";
 import { RecordingConductor } from "./record/recording-conductor.js";
+import { conversionOf } from "./stage/conversion.js";
 import { createDecorator } from "./stage/decorator.js";
-import type { Definition, VersionSource } from "./stage/definition.js";
+import type { Conversion, Definition, VersionSource } from "./stage/definition.js";
 import { Run } from "./stage/run.js";
 import { activeCallOf, detached } from "./stage/scopes.js";
 import { isQuiet } from "./stage/quiet.js";
@@ -138,6 +139,8 @@ type AnyOptions = {
   readonly input?: unknown;
   readonly output?: unknown;
   readonly seed?: Definition["seed"];
+  readonly record?: Conversion;
+  readonly revive?: Conversion;
 };
 
 /** What a replay needs of an instance. */
@@ -211,6 +214,7 @@ class Instance implements Hindcast, ReplayHost {
       limits: resolveLimits(options.limits),
       classes: new Set(this.classes.keys()),
       ended: this.#runEnded,
+      report: this.#report,
     };
     // Last of all: an instance that could not be made leaves nothing patched.
     // One that keeps nothing records nothing, and has no use for patches.
@@ -457,6 +461,8 @@ class Instance implements Hindcast, ReplayHost {
         input: options.input === undefined ? undefined : createContract(options.input, name, "input"),
         output: options.output === undefined ? undefined : createContract(options.output, name, "output"),
         mode: modeOf(options.mode, `the mode of "${name}"`) ?? this.#mode,
+        record: conversionOf(options.record, `record of "${name}"`),
+        revive: conversionOf(options.revive, `revive of "${name}"`),
         seed: options.seed,
       },
       body,

@@ -24,6 +24,7 @@ export type { Losses, LossReason } from "./record/capsule-queue.js";
 export type { Failure, Logger } from "./record/failure-report.js";
 export { type KeepRule, keep } from "./record/keep.js";
 export type { RunSummary } from "./record/recording.js";
+export type { Conversion } from "./stage/definition.js";
 export type { CaptureSource, FailureSource } from "./stage/seam.js";
 export type { StageDecorator } from "./stage/decorator.js";
 export type {

@@ -50,6 +50,33 @@ const weighted = hc.infer(
 );
 const score: number = weighted({ debtRatio: 1 }, 2);
 
+// What is recorded in place of a value is a function's result, and its input's a list.
+class Tensor {
+  readonly #data: Float32Array;
+  constructor(data: Float32Array) {
+    this.#data = data;
+  }
+  data(): Float32Array {
+    return this.#data;
+  }
+}
+const embed = hc.infer(
+  {
+    name: "embed",
+    model,
+    record: { input: (text: string) => [text], output: (tensor: Tensor) => tensor.data() },
+    revive: { output: (numbers: Float32Array) => new Tensor(numbers) },
+  },
+  async (text: string) => new Tensor(new Float32Array(text.length)),
+);
+isTrue<Equal<typeof embed, (text: string) => Promise<Tensor>>>();
+// @ts-expect-error a record that is no pair of functions
+hc.tool({ name: "x", record: (value: unknown) => value }, () => 1);
+// @ts-expect-error a record of the input that gives no list
+hc.tool({ name: "x", record: { input: (text: string) => text } }, () => 1);
+// @ts-expect-error an effect's input is not given back
+hc.effect({ name: "x", revive: { input: () => [] } }, () => 1);
+
 // Versions are required by type.
 // @ts-expect-error an ingest without data
 hc.ingest({ name: "x" }, () => 1);

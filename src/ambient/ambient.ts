@@ -5,6 +5,7 @@
 import { syncBuiltinESMExports } from "node:module";
 import type { CaptureSource } from "../stage/seam.js";
 import { patchAbortSignal } from "./abort-source.js";
+import { patchBodies } from "./body-source.js";
 import { patchClock } from "./clock-source.js";
 import { patchCrypto } from "./crypto-source.js";
 import { patchFetch } from "./fetch-source.js";
@@ -30,6 +31,7 @@ export const BUILT_IN_PATCHES: ReadonlyMap<BuiltInSource, () => Undo[]> = new Ma
   ["clock", patchClock],
   ["crypto", patchCrypto],
   ["timers", () => [...patchTimers(), patchAbortSignal()]],
+  ["bodies", patchBodies],
   ["fetch", patchFetch],
   ["undeclared", patchUndeclared],
 ]);

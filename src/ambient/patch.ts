@@ -24,6 +24,21 @@ export function patch<T extends object, K extends keyof T>(
   };
 }
 
+/** The same of a getter. */
+export function patchGetter(target: object, key: string, make: (original: Getter) => Getter): Undo {
+  const descriptor = Object.getOwnPropertyDescriptor(target, key);
+  const original: unknown = descriptor && Reflect.get(descriptor, "get");
+  if (typeof original !== "function") return () => undefined;
+  const get = resemble(make(original as Getter), original);
+  if (!Reflect.defineProperty(target, key, { ...descriptor, get })) return () => undefined;
+  return () => {
+    if (Object.getOwnPropertyDescriptor(target, key)?.get !== get) return;
+    Object.defineProperty(target, key, descriptor as PropertyDescriptor);
+  };
+}
+
+export type Getter = (this: object) => unknown;
+
 /** Gives a function that stands for another its name and length, and its other own properties. */
 export function resemble<F extends object>(substitute: F, original: object): F {
   for (const key of Reflect.ownKeys(original)) {

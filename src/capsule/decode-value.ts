@@ -179,9 +179,9 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void, 
     case NAMED.searchParams:
       return reviveSearchParams(first as [string, unknown][]);
     case NAMED.blob:
-      return reviveBlob(first as number, second as string);
+      return reviveBlob(first, second as string);
     case NAMED.file:
-      return reviveFile(first as number, second as string, third as string, fourth as number);
+      return reviveFile(first, second as string, third as string, fourth as number);
     case NAMED.request:
       return reviveRequest(first as Record<string, unknown>);
     case NAMED.response:

@@ -72,10 +72,23 @@ function isPlatformName(tag: unknown): tag is PlatformName {
 }
 
 /** Whether a prototype is the class's own, or of what a framework has put in its place. */
-export function isOwnPrototype(name: PlatformName, prototype: object | null): boolean {
+function isOwnPrototype(name: PlatformName, prototype: object | null): boolean {
   return (
     prototype === platformClass(name).prototype ||
     prototype === ((globalThis as unknown as PlatformClasses)[name].prototype as object)
+  );
+}
+
+/** Whether a value is as the platform makes it: of no subclass, and with nothing put on it. */
+export function isAsMade(name: PlatformName, value: object, prototype: object | null): boolean {
+  const keys = Object.keys(value);
+  const isOwn = isOwnPrototype(name, prototype);
+  if (isOwn && keys.length === 0) return true;
+  if (name !== "Blob") return false;
+  // Of a part of a Blob and of a file's, Node 22 makes a class of its own, and Node 24 puts `constructor` on them.
+  const part = new (platformClass("Blob"))([]).slice();
+  return (
+    (isOwn || prototype === Object.getPrototypeOf(part)) && keys.every((key) => Object.hasOwn(part, key))
   );
 }
 

@@ -1,6 +1,6 @@
 /** Makes the platform's own objects of what is recorded of them (see `platform-values.ts`). */
 import { platformClass, type HeadName } from "./platform-values.js";
-import { contentNotRecorded, headReaders, setHead } from "./recorded-head.js";
+import { absentContent, contentNotRecorded, headReaders, setBareHead } from "./recorded-head.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Pair = readonly [string, unknown];
@@ -40,11 +40,11 @@ export function reviveFormData(pairs: readonly Pair[]): FormData {
   return form;
 }
 
-export function reviveBlob(size: number, type: string): Blob {
+export function reviveBlob(size: unknown, type: string): Blob {
   return dressBlob(new (platformClass("Blob"))([], { type }), "Blob", { size, type });
 }
 
-export function reviveFile(size: number, type: string, name: string, lastModified: number): File {
+export function reviveFile(size: unknown, type: string, name: string, lastModified: number): File {
   const file = new (platformClass("File"))([], name, { type, lastModified });
   return dressBlob(file, "File", { size, type, name, lastModified });
 }
@@ -83,7 +83,7 @@ export function reviveRequest(fields: Fields): Request {
   return dress(request, "Request", fields);
 }
 
-/** Statuses with which no Response can be made, and those with which none can have a body. */
+/** Statuses with which a Response can have no body. */
 const WITHOUT_BODY: ReadonlySet<unknown> = new Set([101, 103, 204, 205, 304]);
 
 export function reviveResponse(fields: Fields): Response {
@@ -97,14 +97,6 @@ export function reviveResponse(fields: Fields): Response {
   });
   fillHeaders(response.headers, headers);
   return dress(response, "Response", fields);
-}
-
-/** A stream that fails when it is read, and not before. */
-function absentContent(what: HeadName): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    { pull: (controller) => controller.error(contentNotRecorded(what)) },
-    { highWaterMark: 0 },
-  );
 }
 
 /** Makes `value` say of itself what was recorded, where it could not be made to. */
@@ -126,13 +118,16 @@ function dress<T extends Request | Response>(value: T, what: HeadName, fields: F
   define(value, Symbol.for("nodejs.util.inspect.custom"), () =>
     words.filter((word) => word !== undefined && word !== "").join(" "),
   );
-  return setHead(value, fields);
+  return setBareHead(value, fields);
 }
 
 const BLOB_READERS = ["text", "arrayBuffer", "bytes"] as const;
+const BLOB_STREAMS = ["stream", "textStream"] as const;
 
 function dressBlob<T extends Blob>(blob: T, what: HeadName, fields: Fields): T {
-  define(blob, "size", fields["size"]);
+  const { size } = fields;
+  if (typeof size !== "number" || !(size >= 0)) throw new TypeError("a Blob of no size");
+  define(blob, "size", size);
   const reader = (key: string): (() => unknown) | undefined => {
     const method: unknown = Reflect.get(Object.getPrototypeOf(blob) as object, key);
     return typeof method === "function" && headReaders.has(method) ? (method as () => unknown) : undefined;
@@ -141,15 +136,16 @@ function dressBlob<T extends Blob>(blob: T, what: HeadName, fields: Fields): T {
     if (!(key in blob)) continue;
     define(blob, key, () => reader(key)?.call(blob) ?? Promise.reject(contentNotRecorded(what)));
   }
-  define(blob, "stream", () => reader("stream")?.call(blob) ?? absentContent(what));
+  for (const key of BLOB_STREAMS) {
+    if (key in blob) define(blob, key, () => reader(key)?.call(blob) ?? absentContent(what));
+  }
   define(blob, "slice", (start?: number, end?: number, type?: string) => {
-    const size = fields["size"] as number;
     const [from, to] = [position(start ?? 0, size), position(end ?? size, size)];
     // Made by the platform, so that the type is what it makes of it.
     const part = platformClass("Blob").prototype.slice.call(blob, 0, 0, type);
     return dressBlob(part, "Blob", { size: Math.max(to - from, 0), type: part.type });
   });
-  return setHead(blob, fields);
+  return setBareHead(blob, fields);
 }
 
 /** Counted from the end where it is negative, and never outside. */

@@ -32,7 +32,7 @@ import {
 } from "./copy-nodes.js";
 import {
   entriesOf,
-  isOwnPrototype,
+  isAsMade,
   type PlatformName,
   platformNameOf,
   readSlot,
@@ -74,8 +74,16 @@ const NAME_UNITS = 200;
 /** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
 const SPREAD_KEYS = 1_000;
 
-/** Copies `value` within `limits`. `classes` names the classes whose instances replay can give back. */
-export function takeSnapshot(value: unknown, limits: Limits, classes?: ReadonlySet<string>): Snapshot {
+/**
+ * Copies `value` within `limits`. `classes` names the classes whose instances replay can give back;
+ * `onBody` is told of each Request and Response in it.
+ */
+export function takeSnapshot(
+  value: unknown,
+  limits: Limits,
+  classes?: ReadonlySet<string>,
+  onBody?: (body: object) => void,
+): Snapshot {
   const kind = typeof value;
   if (kind === "number" || kind === "boolean" || kind === "undefined") {
     return { copy: value, size: COST_OF_NUMBER, shared: undefined, loss: undefined };
@@ -83,12 +91,13 @@ export function takeSnapshot(value: unknown, limits: Limits, classes?: ReadonlyS
   if (kind === "string" && (value as string).length <= limits.valueBytes) {
     return { copy: value, size: (value as string).length, shared: undefined, loss: undefined };
   }
-  return new Copier(limits, classes).run(value);
+  return new Copier(limits, classes, onBody).run(value);
 }
 
 class Copier {
   readonly #limits: Limits;
   readonly #classes: ReadonlySet<string> | undefined;
+  readonly #onBody: ((body: object) => void) | undefined;
   readonly #seenSources: object[] = [];
   readonly #seenCopies: unknown[] = [];
   #seen: Map<object, unknown> | undefined;
@@ -97,9 +106,14 @@ class Copier {
   #path: (string | number)[] = [];
   #loss: Loss | undefined;
 
-  constructor(limits: Limits, classes: ReadonlySet<string> | undefined) {
+  constructor(
+    limits: Limits,
+    classes: ReadonlySet<string> | undefined,
+    onBody: ((body: object) => void) | undefined,
+  ) {
     this.#limits = limits;
     this.#classes = classes;
+    this.#onBody = onBody;
     this.#left = limits.valueBytes;
   }
 
@@ -342,7 +356,7 @@ class Copier {
   /** What a replay was given in place of something that is not recorded stays that; what was kept of it is within the limits already. */
   #marker({ reason, detail, size, kept }: Marker): Marker {
     const limits = { ...this.#limits, valueBytes: this.#limits.capsuleBytes };
-    return new Marker(reason, detail, size, new Copier(limits, undefined).run(kept).copy);
+    return new Marker(reason, detail, size, new Copier(limits, undefined, undefined).run(kept).copy);
   }
 
   #regExp(value: RegExp): unknown {
@@ -374,8 +388,9 @@ class Copier {
       this.#forget(value);
       return this.#lose(new Marker(limit, name));
     }
+    if (name === "Request" || name === "Response") this.#onBody?.(value);
     // A subclass would come back as the class, and without the fields that somebody has put on it.
-    if (!isOwnPrototype(name, prototype) || Object.keys(value).length > 0) {
+    if (!isAsMade(name, value, prototype)) {
       this.#note(new Marker("unsupported", className(prototype)), "class");
     }
     return node;

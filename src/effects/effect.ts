@@ -1,7 +1,10 @@
 /** Declares what the library cannot see by itself: `hc.effect`, `hc.effects`, `hc.now`. */
 import { HindcastError } from "../errors.js";
 import { wallClock } from "../originals.js";
+import { conversionOf } from "../stage/conversion.js";
+import type { Conversion } from "../stage/definition.js";
 import type { Host } from "../stage/host.js";
+import type { EffectCall } from "../stage/seam.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
 import { type AnyFunction, isAsynchronous, isThenable } from "../stage/stage.js";
 import { mustBeFunction, nameOf, standIn } from "../stage/wrap.js";
@@ -9,6 +12,10 @@ import { mustBeFunction, nameOf, standIn } from "../stage/wrap.js";
 export interface EffectOptions {
   /** Default: the function's own name. */
   readonly name?: string;
+  /** What to record in place of its arguments and its result: plain data. */
+  readonly record?: Conversion;
+  /** Makes the result again of what is recorded, for a replay to give to the program. */
+  readonly revive?: Pick<Conversion, "output">;
 }
 
 /** The name under which `hc.now()` is recorded. */
@@ -24,31 +31,31 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
   }
   const name = nameOf(options.name, body, "effect");
   mustBeFunction(body, name, "effect");
-  const asynchronous = isAsynchronous(body);
+  const conversions = {
+    record: conversionOf(options.record, `record of effect "${name}"`),
+    revive: conversionOf(options.revive, `revive of effect "${name}"`),
+  };
+  const told: Told = { name, asynchronous: isAsynchronous(body), ...conversions };
   return standIn(body, (self, input) =>
-    callEffect(host, name, asynchronous, input, () =>
-      Reflect.apply(body as AnyFunction, self as never, input as never[]),
-    ),
+    callEffect(host, told, input, () => Reflect.apply(body as AnyFunction, self as never, input as never[])),
   );
 }
 
-function callEffect(
-  host: Host,
-  name: string,
-  asynchronous: boolean,
-  input: readonly unknown[],
-  perform: () => unknown,
-): unknown {
+/** What is told of an effect beforehand. */
+type Told = Pick<EffectCall, "name" | "asynchronous" | "record" | "revive">;
+
+function callEffect(host: Host, told: Told, input: readonly unknown[], perform: () => unknown): unknown {
   const call = activeCallOf(host);
   const conductor = call?.run.conductor;
+  const { name, asynchronous } = told;
   if (call === undefined || conductor === undefined) return perform();
   if (call.run.closed) {
     if (!conductor.replaying) return perform();
     // Nobody waits for it any more; an error that nobody handles would end the process.
-    if (asynchronous) return new Promise(() => undefined);
+    if (asynchronous === true) return new Promise(() => undefined);
     throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
   }
-  const effect = { call, name, ordinal: call.nextEffect(name), asynchronous };
+  const effect = { ...told, call, ordinal: call.nextEffect(name) };
   // A thenable may begin its work when it is asked for its result: that, too, is inside the effect.
   return conductor.effect(effect, input, () =>
     suspend(() => {

@@ -28,6 +28,7 @@ const CONSEQUENCES: Readonly<Record<FailureSource, string>> = {
   waitUntil: "waitUntil threw: nobody may be waiting for the capsules.",
   seed: "A seed could not be had: one was drawn.",
   logger: "onError or the logger threw.",
+  conversion: "A record or revive function threw: the value is recorded, or given, as it was.",
 };
 
 /** A service has so many places that are worth a warning; after that it is a flood. */
@@ -47,6 +48,7 @@ export class FailureReport {
     waitUntil: 0,
     seed: 0,
     logger: 0,
+    conversion: 0,
   };
 
   readonly #noticed = new Set<string>();

@@ -9,7 +9,7 @@ import type { Conductor, EffectCall, ObservedCall, Place, StreamItem } from "../
 import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
-import { type Passage, passageOf } from "../streams/passage.js";
+import { type Passage, passageOfResult } from "../streams/passage.js";
 import type { Recording } from "./recording.js";
 
 export class RecordingConductor implements Conductor {
@@ -112,14 +112,15 @@ export class RecordingConductor implements Conductor {
       recording.effectEnded(index, { status: "error", error });
       throw error;
     }
-    if (!isThenable(performed)) return this.#result(effect, index, performed, passageOf(performed));
+    if (!isThenable(performed))
+      return this.#result(effect, index, performed, passageOfResult(effect, performed));
     recording.effectReturned(index);
     const promise = performed;
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
         recording.effectArrived(index);
         // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
-        const passage = outcome.status === "ok" ? passageOf(outcome.value) : undefined;
+        const passage = outcome.status === "ok" ? passageOfResult(effect, outcome.value) : undefined;
         this.#turns.enqueue(() => {
           if (outcome.status === "ok") return resolve(this.#result(effect, index, outcome.value, passage));
           recording.effectEnded(index, outcome);

@@ -26,7 +26,9 @@ import { callSite, siteOf } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
-import type { Definition, Outcome } from "../stage/definition.js";
+import { comesFromOutside } from "../ambient/body-source.js";
+import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
+import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { beginQuiet, endQuiet, quietly } from "../stage/quiet.js";
 import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
@@ -38,6 +40,7 @@ export interface RecordingOptions {
   /** Names of the classes whose instances a replay can give back. */
   readonly classes: ReadonlySet<string>;
   readonly ended: (recording: Recording) => void;
+  readonly report: Report;
   /** Told of each event as it is entered; only a replay listens. */
   readonly entered?: (recording: Recording, kind: EventKind, index: number) => void;
 }
@@ -133,6 +136,8 @@ export class Recording implements RunListener {
   readonly #events: CapsuleEvent[] = [];
   #violations: ViolationRecord[] | undefined;
   #reasons: ReplayabilityReason[] | undefined;
+  /** Of the effects that have one, by index. */
+  #effectConversions: Map<number, Conversion> | undefined;
   #run: ObservedRun | undefined;
   #violationCount = 0;
   #size = 0;
@@ -153,9 +158,10 @@ export class Recording implements RunListener {
     if (this.#closed) return;
     this.#run = call.run;
     if (this.#isFull(call.definition.name)) return;
-    const snapshots = this.#takeAll(input);
+    const isRoot = call.parent === undefined;
+    const snapshots = this.#takeAll(input, call.definition.record, isRoot ? comesFromOutside : undefined);
     // What a root is given, a replay must give it again; what a stage is given, the program makes anew.
-    if (call.parent === undefined) {
+    if (isRoot) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
     }
     // A run begins by its root, whatever that was called by.
@@ -180,7 +186,9 @@ export class Recording implements RunListener {
     const entry = this.#calls[call.index];
     if (this.#closed || entry === undefined) return;
     entry.duration = this.#now() - entry.at;
-    entry.outcome = this.#takeOutcome(outcome);
+    // A stage may be given as recorded, and what it returned is then from outside.
+    const onBody = call.parent === undefined ? undefined : comesFromOutside;
+    entry.outcome = this.#takeOutcome(outcome, call.definition.record, onBody);
     // A generator or a stream as a result is not looked into, so nothing can be said of it later. What is
     // over a limit is another matter: the program makes it again, and its head is compared.
     if (
@@ -251,13 +259,15 @@ export class Recording implements RunListener {
       ordinal: effect.ordinal,
       at: this.#now(),
       duration: 0,
-      input: this.#takeAll(input),
+      input: this.#takeAll(input, effect.record),
       outcome: PENDING,
       asynchronous: false,
       delivered: false,
       unprompted,
       item,
     });
+    if (effect.record !== undefined)
+      (this.#effectConversions ??= new Map<number, Conversion>()).set(index, effect.record);
     this.#enter("effect-start", index);
     return index;
   }
@@ -297,7 +307,7 @@ export class Recording implements RunListener {
     }
     entry.duration = this.#now() - entry.at;
     entry.delivered = delivered;
-    entry.outcome = this.#takeOutcome(outcome);
+    entry.outcome = this.#takeOutcome(outcome, undefined);
     this.#enter("effect-end", index);
   }
 
@@ -305,7 +315,7 @@ export class Recording implements RunListener {
     const entry = this.#effects[index];
     if (this.#closed || entry === undefined) return;
     if (!entry.asynchronous) entry.duration = this.#now() - entry.at;
-    const taken = this.#takeOutcome(outcome);
+    const taken = this.#takeOutcome(outcome, this.#effectConversions?.get(index), comesFromOutside);
     if (taken.status !== "pending") this.#judge(taken.value, entry.name, "The result of effect");
     entry.outcome = taken;
     this.#enter("effect-end", index);
@@ -364,11 +374,15 @@ export class Recording implements RunListener {
     return this.#stages.push({ definition, data, model }) - 1;
   }
 
-  #takeAll(values: readonly unknown[]): readonly Snapshot[] {
-    return values.map((value) => this.#take(value));
+  #takeAll(
+    values: readonly unknown[],
+    record: Conversion | undefined,
+    onBody?: (body: object) => void,
+  ): readonly Snapshot[] {
+    return convertInput(record, values, this.#options.report).map((value) => this.#take(value, onBody));
   }
 
-  #take(value: unknown): Snapshot {
+  #take(value: unknown, onBody?: (body: object) => void): Snapshot {
     const { limits, classes } = this.#options;
     const left = limits.capsuleBytes - this.#size;
     if (left <= 0) {
@@ -380,7 +394,7 @@ export class Recording implements RunListener {
     beginQuiet();
     let snapshot: Snapshot;
     try {
-      snapshot = takeSnapshot(value, within, classes);
+      snapshot = takeSnapshot(value, within, classes, onBody);
     } finally {
       endQuiet();
     }
@@ -388,11 +402,18 @@ export class Recording implements RunListener {
     return snapshot;
   }
 
-  #takeOutcome(outcome: Outcome): OutcomeSnapshot {
-    if (outcome.status === "ok") return { status: "ok", value: this.#take(outcome.value) };
+  #takeOutcome(
+    outcome: Outcome,
+    record: Conversion | undefined,
+    onBody?: (body: object) => void,
+  ): OutcomeSnapshot {
+    if (outcome.status === "ok") {
+      const value = convertOutput(record, outcome.value, this.#options.report);
+      return { status: "ok", value: this.#take(value, onBody) };
+    }
     const stack = stackOf(outcome.error);
     this.#size += stack.length;
-    return { status: "error", value: this.#take(outcome.error), stack };
+    return { status: "error", value: this.#take(outcome.error, onBody), stack };
   }
 
   /** Notes why a replay could not give this value back to the program as it was. */

@@ -7,6 +7,8 @@ import type { Outcome } from "../stage/definition.js";
 /** What there is no record of. */
 export const NOT_RECORDED = -1;
 
+export type SettledOutcome = Exclude<OutcomeRecord, { status: "pending" }>;
+
 /** A capsule, to be looked up by the keys of a run. */
 export class RecordedRun {
   readonly capsule: Capsule;
@@ -63,7 +65,7 @@ export class RecordedRun {
   }
 
   /** The outcome, decoded anew, as a program may change what it is given. */
-  outcome(record: Exclude<OutcomeRecord, { status: "pending" }>): Outcome {
+  outcome(record: SettledOutcome): Outcome {
     const value = valueAt(this.capsule, record.value, this.#classes);
     return record.status === "ok" ? { status: "ok", value } : { status: "error", error: value };
   }

@@ -8,6 +8,7 @@ import { type Duration, milliseconds } from "../duration.js";
 import { HindcastError } from "../errors.js";
 import { type ReplayHost, replayHostOf } from "../hindcast.js";
 import { Recording } from "../record/recording.js";
+import { convertInput } from "../stage/conversion.js";
 import { Run } from "../stage/run.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
@@ -139,6 +140,7 @@ export async function replay<F extends AnyFunction>(
     timeout: milliseconds(options.timeout ?? "60s", "replay({ timeout })"),
     pace: paceOf(options.pace),
     stuck,
+    report: host.recordingOptions.report,
   });
   // The instance may have been closed, and have let go of what it captures.
   const release = captureAmbient(host.captures);
@@ -158,7 +160,7 @@ export async function replay<F extends AnyFunction>(
   ]);
   mustBeThere(capsule, replayed, "stage", stages);
   mustBeThere(capsule, replayed, "effect", effects);
-  const isEffectReplaced = (effect: string): boolean => (effects.get(effect) ?? "recorded") !== "recorded";
+  const isEffectReplaced = (effect: string): boolean => conductor.isEffectReplaced(effect);
   const divergence = firstDivergence(capsule, replayed, {
     isStageReplaced,
     isEffectReplaced,
@@ -227,7 +229,9 @@ async function execute(
   // The program may ask for its run's id and trace, and must be told the same.
   run.trace = capsule.trace;
   const end = new Promise<void>((resolve) => run.atEnd(resolve));
-  const input = conditions.input ?? inputOf(capsule, host.classes);
+  const recordedInput = (): readonly unknown[] =>
+    convertInput(definition.revive, inputOf(capsule, host.classes), host.recordingOptions.report);
+  const input = conditions.input ?? recordedInput();
   try {
     const value: unknown = await callInRun(run, undefined, definition, body, self, input);
     if (run.closed) return { status: "ok", value };

@@ -22,7 +22,8 @@ import {
 } from "../originals.js";
 import type { Recording } from "../record/recording.js";
 import { seededRandom } from "../seeded-random.js";
-import type { Outcome } from "../stage/definition.js";
+import { convertOutput, type Report } from "../stage/conversion.js";
+import type { Conversion, Outcome } from "../stage/definition.js";
 import type {
   Conductor,
   EffectCall,
@@ -35,8 +36,8 @@ import { suspend } from "../stage/scopes.js";
 import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
-import { type Passage, passageOf } from "../streams/passage.js";
-import { NOT_RECORDED, type RecordedRun } from "./recorded-run.js";
+import { type Passage, passageOfResult } from "../streams/passage.js";
+import { NOT_RECORDED, type RecordedRun, type SettledOutcome } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
 export type Substitute = "recorded" | "live" | ((...input: never[]) => unknown);
@@ -51,6 +52,8 @@ export interface ConductorOptions {
   readonly patience: number;
   /** Milliseconds without progress after which the replay is. */
   readonly timeout: number;
+  /** Told of a `revive` that throws. */
+  readonly report: Report;
   /** When results are handed over: as soon as their turn comes, or when they came in the recording. */
   readonly pace: Pace;
   /** Called when the replay cannot go on. */
@@ -71,6 +74,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   readonly #effectsEnded: Uint8Array;
   /** Begun, and performed or stood in for: what comes of them takes its time. */
   readonly #effectsLive: Uint8Array;
+  /** Names of those that are not given as recorded because an option says so, with their streams. */
+  readonly #replacedEffects = new Set<string>();
   /** Where in the record's order each ends; -1 where it never does. */
   readonly #callEndPositions: Int32Array;
   readonly #effectEndPositions: Int32Array;
@@ -145,6 +150,11 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   runEnded(): void {
     this.stop();
+  }
+
+  /** Whether an option had an effect, or what it is part of, not given as recorded. */
+  isEffectReplaced(name: string): boolean {
+    return this.#replacedEffects.has(name);
   }
 
   /** Hands over nothing more. */
@@ -259,12 +269,9 @@ export class ReplayingConductor implements Conductor, RunListener {
         ? this.#refuse(effect, entry)
         : this.#recordedEffect(effect, index, entry);
     }
-    return this.#liveEffect(
-      effect,
-      index,
-      entry,
-      substitute === "live" ? perform : () => standIn(substitute, input),
-    );
+    // What belongs to another effect, such as its stream, is part of what stands for that one.
+    const isItsOwn = substitute === "live" || effect.of !== undefined;
+    return this.#liveEffect(effect, index, entry, isItsOwn ? perform : () => standIn(substitute, input));
   }
 
   /** Finds an effect in the record, and enters it in the replay's own. */
@@ -276,7 +283,9 @@ export class ReplayingConductor implements Conductor, RunListener {
     const index =
       call === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(call, effect.name, effect.ordinal);
     const entry = this.#recording.effectStarted(effect, input);
-    const substitute = this.#options.effects.get(effect.of ?? effect.name) ?? "recorded";
+    const given = this.#options.effects.get(effect.of ?? effect.name);
+    if (given !== undefined && given !== "recorded") this.#replacedEffects.add(effect.name);
+    const substitute = given ?? (effect.live === true ? "live" : "recorded");
     if (index !== NOT_RECORDED) {
       this.#effectsStarted[index] = 1;
       this.#effectsLive[index] = substitute === "recorded" ? 0 : 1;
@@ -313,7 +322,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     } else if (substitute === "live") begin((outcome) => ready(() => outcome));
     else if (record === undefined) ready(() => ({ status: "ok", value: madeUp(effect) }));
     else if (record.status === "pending") this.#neverSettling += 1;
-    else ready(() => this.#recorded.outcome(record));
+    else ready(() => this.#outcome(record, effect.revive));
     return () => {
       over = true;
     };
@@ -347,12 +356,20 @@ export class ReplayingConductor implements Conductor, RunListener {
     if (opening !== NOT_RECORDED) return this.#recordedStream(index, opening);
     const { outcome, asynchronous } = this.#recorded.callAt(index);
     if (outcome.status === "pending") return this.#never();
-    if (!asynchronous) return returnOrThrow(this.#recorded.outcome(outcome));
+    const { revive } = call.definition;
+    if (!asynchronous) return returnOrThrow(this.#outcome(outcome, revive));
     return new Promise((resolve, reject) => {
       this.#ready(this.#readyCalls, this.#callEndPositions, index, () => {
-        settlePromise(this.#recorded.outcome(outcome), resolve, reject);
+        settlePromise(this.#outcome(outcome, revive), resolve, reject);
       });
     });
+  }
+
+  /** What is recorded, as the program had it. */
+  #outcome(record: SettledOutcome, revive: Conversion | undefined): Outcome {
+    const outcome = this.#recorded.outcome(record);
+    if (outcome.status === "error") return outcome;
+    return { status: "ok", value: convertOutput(revive, outcome.value, this.#options.report) };
   }
 
   /** The stream that a call returned; its items are given as recorded when they are asked for. */
@@ -374,7 +391,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     index: number,
     entry: number,
     value: unknown,
-    passage: Passage | undefined = passageOf(value),
+    passage: Passage | undefined = passageOfResult(effect, value),
   ): unknown {
     this.#recording.effectEnded(entry, {
       status: "ok",
@@ -389,7 +406,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     if (asynchronous) this.#recording.effectReturned(entry);
     if (outcome.status === "pending") return this.#never();
     if (!asynchronous) {
-      const result = this.#recorded.outcome(outcome);
+      const result = this.#outcome(outcome, effect.revive);
       if (result.status === "ok") return this.#result(effect, index, entry, result.value);
       this.#recording.effectEnded(entry, result);
       this.#effectsEnded[index] = 1;
@@ -397,7 +414,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     }
     return new Promise((resolve, reject) => {
       this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
-        const result = this.#recorded.outcome(outcome);
+        const result = this.#outcome(outcome, effect.revive);
         this.#recording.effectArrived(entry);
         if (result.status === "ok") return resolve(this.#result(effect, index, entry, result.value));
         this.#recording.effectEnded(entry, result);
@@ -426,7 +443,7 @@ export class ReplayingConductor implements Conductor, RunListener {
       const arrive = (outcome: Outcome): void => {
         this.#recording.effectArrived(entry);
         // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
-        const passage = outcome.status === "ok" ? passageOf(outcome.value) : undefined;
+        const passage = outcome.status === "ok" ? passageOfResult(effect, outcome.value) : undefined;
         this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
           if (outcome.status === "ok") {
             return resolve(this.#result(effect, index, entry, outcome.value, passage));

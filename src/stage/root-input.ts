@@ -47,6 +47,9 @@ function openingOf(call: StageCall, conductor: Conductor, value: unknown): Openi
     }
     // A request that a server has got says more of itself as it is read than what stands for it could.
     if (value instanceof Readable && Object.getPrototypeOf(value) !== Readable.prototype) return undefined;
+    const { record, revive } = call.definition;
+    // It says itself what to record, and that is whole.
+    if (record?.input !== undefined || revive?.input !== undefined) return undefined;
     const passage = passageOf(value);
     return (
       passage && { recorded: passage.recorded, open: (index) => stream(call, conductor, index, passage) }

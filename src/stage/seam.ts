@@ -7,7 +7,7 @@ import type { Context } from "@opentelemetry/api";
 import type { Side } from "../contract/contract.js";
 import type { ContractIssue } from "../errors.js";
 import type { Version } from "../capsule/capsule.js";
-import type { Definition, Outcome } from "./definition.js";
+import type { Conversions, Definition, Outcome } from "./definition.js";
 
 /** A run, as those behind the seam see it. */
 export interface ObservedRun {
@@ -49,14 +49,23 @@ export interface ObservedCall {
  * - `clock`: `Date`, `performance.now`, `process.hrtime`
  * - `crypto`: randomness of `node:crypto` and Web Crypto
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
+ * - `bodies`: reading a Blob, and a Request or Response that came from outside
  * - `fetch`: exchanges by `fetch`, bodies included
  * - `http`: exchanges by clients of `node:http` and `node:https`, with `httpCapture()` of `hindcast/http`
  * - `undeclared`: what is not captured, such as sockets, files and workers; it is noticed
  */
-export type CaptureSource = "random" | "clock" | "crypto" | "timers" | "fetch" | "http" | "undeclared";
+export type CaptureSource =
+  | "random"
+  | "clock"
+  | "crypto"
+  | "timers"
+  | "bodies"
+  | "fetch"
+  | "http"
+  | "undeclared";
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
-export interface EffectCall {
+export interface EffectCall extends Conversions {
   readonly call: ObservedCall;
   readonly name: string;
   /** How many effects of that name the call has begun before. */
@@ -72,6 +81,8 @@ export interface EffectCall {
   readonly of?: string | undefined;
   /** Why a replay of it may not be exact, where that is known beforehand. */
   readonly doubt?: string | undefined;
+  /** Whether it is performed in a replay as well, where no option says otherwise: it reaches nothing outside. */
+  readonly live?: boolean | undefined;
 }
 
 /** An item of the stream that a call has returned. */
@@ -156,4 +167,5 @@ export type FailureSource =
   | "waitUntil"
   | "version"
   | "seed"
-  | "logger";
+  | "logger"
+  | "conversion";

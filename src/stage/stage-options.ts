@@ -3,6 +3,7 @@ import type { Version } from "../capsule/capsule.js";
 import type { ContractMode } from "../contract/contract.js";
 import type { Schema, SchemaInput, SchemaOutput } from "../contract/standard-schema.js";
 import type { StageDecorator } from "./decorator.js";
+import type { Conversion } from "./definition.js";
 
 /** What every stage takes. */
 export interface StageOptions {
@@ -10,6 +11,10 @@ export interface StageOptions {
   readonly name?: string;
   /** What a violation of its contracts does. Default: the instance's `contracts`. */
   readonly mode?: ContractMode;
+  /** What to record in place of its arguments (before a contract parses the first) and of its result: plain data. */
+  readonly record?: Conversion;
+  /** The other way about, for a replay: the arguments of a root, the result of a stage that is `"recorded"`. */
+  readonly revive?: Conversion;
 }
 
 /** Required of `ingest` and `feature`. */

@@ -15,7 +15,7 @@ import { copyMembers } from "../copy-members.js";
 import { type ContractIssue, ContractViolation, HindcastError } from "../errors.js";
 import type { Definition, Outcome } from "./definition.js";
 import type { Host } from "./host.js";
-import { passageOf } from "../streams/passage.js";
+import { passageOfResult } from "../streams/passage.js";
 import { stageStream } from "../streams/stage-stream.js";
 import type { Replacement } from "./seam.js";
 import { rootInput } from "./root-input.js";
@@ -84,7 +84,7 @@ export function callInRun(
     }
     return result;
   }
-  const passage = passageOf(result);
+  const passage = passageOfResult(definition, result);
   if (passage !== undefined) return stageStream(call, context, passage, false);
   run.end(call, { status: "ok", value: result }, false);
   return result;
@@ -94,7 +94,7 @@ export function callInRun(
 function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const settle = (outcome: Outcome): void => {
-      const passage = outcome.status === "ok" ? passageOf(outcome.value) : undefined;
+      const passage = outcome.status === "ok" ? passageOfResult(call.definition, outcome.value) : undefined;
       const pass = (delivered: boolean): void => {
         if (passage !== undefined) return resolve(stageStream(call, context, passage, delivered));
         call.run.end(call, outcome, delivered);
@@ -117,7 +117,7 @@ function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>
 function followRoot(call: StageCall, context: Context, promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     (value) => {
-      const passage = passageOf(value);
+      const passage = passageOfResult(call.definition, value);
       if (passage !== undefined) return stageStream(call, context, passage, false);
       call.run.end(call, { status: "ok", value }, false);
       return value;

@@ -10,7 +10,8 @@ export function effectStream(conductor: Conductor, effect: EffectCall, passage: 
   return passage.open((method, input) => {
     const read = (): unknown => suspend(() => passage.source(method, input));
     if (call.run.closed && !conductor.replaying) return read();
-    const reading = { call, name, ordinal: call.nextEffect(name), of: effect.of ?? effect.name };
+    const of = effect.of ?? effect.name;
+    const reading = { call, name, ordinal: call.nextEffect(name), of, live: effect.live };
     return conductor.effect(reading, [method, ...input], read);
   });
 }

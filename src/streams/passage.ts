@@ -3,6 +3,8 @@ import type { Readable } from "node:stream";
 import { types } from "node:util";
 import { setHead } from "../capsule/recorded-head.js";
 import { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
+import type { Conversions } from "../stage/definition.js";
+import { quietly } from "../stage/quiet.js";
 import { openStream } from "./open-stream.js";
 import type { Pull } from "./pull.js";
 import { isSynchronous, streamKindOf } from "./stream-kind.js";
@@ -27,10 +29,15 @@ export function passageOf(value: unknown): Passage | undefined {
     const kind = streamKindOf(value);
     if (kind !== undefined) return passageOfStream(value, kind);
     if (types.isProxy(value) || !(value instanceof Response)) return undefined;
-    return passageOfResponse(value);
+    return quietly(() => passageOfResponse(value));
   } catch {
     return undefined; // a Proxy or a getter that throws: whoever reads it will hear of it there
   }
+}
+
+/** The same of what an effect or a stage gives. Where it says itself what to record, that is whole. */
+export function passageOfResult({ record, revive }: Conversions, value: unknown): Passage | undefined {
+  return record?.output === undefined && revive?.output === undefined ? passageOf(value) : undefined;
 }
 
 function passageOfStream(stream: object, kind: StreamKind): Passage {

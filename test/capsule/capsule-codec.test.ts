@@ -6,6 +6,7 @@ import { hindcast, isHindcastError, memoryStore } from "hindcast";
 import { describeCapsule } from "hindcast/replay";
 import { beforeAll, describe, expect, test } from "vitest";
 import { CAPSULE_FORMAT, type Capsule, callPath, rootCall, stageOf } from "../../src/capsule/capsule.js";
+import { NAMED } from "../../src/capsule/copy-nodes.js";
 import { decodeCapsule, valueAt } from "../../src/capsule/decode-capsule.js";
 import { decodeValue } from "../../src/capsule/decode-value.js";
 import { encodeCapsule } from "../../src/capsule/encode-capsule.js";
@@ -407,7 +408,7 @@ describe("a body whose checksum is right, but that no recording made, is checked
       }),
       { numRuns: RUNS },
     );
-  });
+  }, 60_000);
 
   test("with indices that point nowhere, or in a circle", () => {
     const count = (name: string): number => (bodyOf(loan)[name] as unknown[]).length;
@@ -500,7 +501,7 @@ describe("a value that no recording made", () => {
   });
 
   const TAGS = [1, 2, 3, 27, 28, 29, 32, 64, 68, 70, 71, 78, 84, 85, 86, 258, 259, 1001, 55799, 4711];
-  const NAMES = ["marker", "hole", "error", "instance", "fields", "utf16"].map((name) => `hindcast.${name}`);
+  const NAMES = Object.values(NAMED);
   const items: fc.Arbitrary<Uint8Array> = fc.letrec<{ item: Uint8Array }>((tie) => {
     const item = tie("item");
     const head = (write: (writer: CborWriter) => void): Uint8Array => {
@@ -527,21 +528,16 @@ describe("a value that no recording made", () => {
         fc
           .tuple(fc.constantFrom(...TAGS), item)
           .map(([tag, content]) => Buffer.concat([head((writer) => writer.tag(tag)), content])),
-        fc
-          .tuple(
-            fc.constantFrom(...NAMES, "RegExp", "Buffer", "DataView", "ArrayBuffer", "other"),
-            fc.array(item, { maxLength: 4 }),
-          )
-          .map(([name, list]) =>
-            Buffer.concat([
-              head((writer) => {
-                writer.tag(27);
-                writer.array(list.length + 1);
-                writer.text(name);
-              }),
-              ...list,
-            ]),
-          ),
+        fc.tuple(fc.constantFrom(...NAMES, "other"), fc.array(item, { maxLength: 4 })).map(([name, list]) =>
+          Buffer.concat([
+            head((writer) => {
+              writer.tag(27);
+              writer.array(list.length + 1);
+              writer.text(name);
+            }),
+            ...list,
+          ]),
+        ),
       ),
     };
   }).item;

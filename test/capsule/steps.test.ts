@@ -99,6 +99,7 @@ function recordingOf(values: readonly unknown[]): Recording {
     limits: DEFAULT_LIMITS,
     classes: new Set(),
     ended: () => undefined,
+    report: () => undefined,
   };
   const run: ObservedRun = { id: "run", seed: 1, startedAt: 0, definition, closed: false, trace: undefined };
   const recording = new Recording(options);

@@ -22,6 +22,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "CaptureSource",
       "ContractIssue",
       "ContractMode",
+      "Conversion",
       "CurrentRun",
       "DamagedSegment",
       "DataOptions",

@@ -246,6 +246,27 @@ describe("what is live takes its recorded place", () => {
 });
 
 describe("a function in place of an effect", () => {
+  test("gives a stream in its place, and is called once for it", async () => {
+    const hc = hindcast({ service: "s" });
+    const tokens = hc.effect({ name: "tokens" }, async function* () {
+      yield* ["a", "b"];
+    });
+    const entry = hc.pipeline({ name: "p" }, async () => {
+      const got: string[] = [];
+      for await (const token of tokens()) got.push(token);
+      return got;
+    });
+    expect(await entry()).toEqual(["a", "b"]);
+    let calls = 0;
+    const instead = async function* () {
+      calls += 1;
+      yield* ["c", "d"];
+    };
+    const result = await replay(await newestCapsule(hc), entry, { effects: { tokens: instead } });
+    expect([result.outcome, calls]).toEqual([{ status: "ok", value: ["c", "d"] }, 1]);
+    expect(diverged(result)).toMatchObject({ effect: "tokens.stream", cause: "data" });
+  });
+
   test("is inside the effect: what it reads takes nothing from the program's own readings", async () => {
     const hc = hindcast({ service: "s" });
     const ask = hc.effect({ name: "ask" }, async () => 1);
