@@ -144,7 +144,10 @@ export async function judge(
   before: HindcastStats,
   { open }: Case,
 ): Promise<string[]> {
-  await hc.flush();
+  let attempts = 5;
+  // A stream that an earlier case has left may be collected meanwhile: its run ends then, and waits as well.
+  do await hc.flush();
+  while (hc.stats().capsules.waiting > 0 && attempts-- > 0);
   const after = hc.stats();
   const problems: string[] = [];
   const must = (holds: boolean, what: string): void => {
