@@ -314,7 +314,7 @@ export const shapes: readonly Shape[] = [
         const [first] = input;
         return body(this, input.length === 1 ? (first as { both: unknown[] }).both : input);
       }
-      const one = held(subject as Loose, trial, { owner: true });
+      const one = held(subject, trial, { owner: true });
       return {
         ...one,
         call: (...both) => Reflect.apply(one.wrapped, one.self as never, [{ both } as never]),

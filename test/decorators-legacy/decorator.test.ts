@@ -117,13 +117,6 @@ test("a getter, a class, and a method that does not fit its contract do not comp
     class Wrong {}
     return Wrong;
   }).toThrow(expect.objectContaining({ code: "invalid-options" }));
-  expect(() => {
-    class Wrong {
-      // @ts-expect-error a parameter is no method
-      use(@hc.tool({}) _value: number): void {}
-    }
-    return Wrong;
-  }).toThrow(expect.objectContaining({ code: "invalid-options" }));
   class Unfit {
     // @ts-expect-error the method's parameter is not what the contract gives
     @hc.decide({ input: z.object({ ratio: z.number() }) })

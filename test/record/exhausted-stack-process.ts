@@ -27,7 +27,7 @@ const ways: Readonly<Record<string, (hc: Hindcast) => Dive>> = {
   },
   generator(hc) {
     const dive = hc.tool({ name: "dive" }, function* (depth: number): Generator<unknown> {
-      yield* dive(depth + 1) as Generator<unknown>;
+      yield* dive(depth + 1);
     });
     return (depth) => [...dive(depth)];
   },
