@@ -4,6 +4,7 @@ import { captureAmbient, type Patches } from "./ambient/ambient.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
 import { resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
+import { consistsOf } from "./consists-of.js";
 import { type ContractMode, createContract } from "./contract/contract.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
@@ -124,7 +125,7 @@ export interface Hindcast extends AsyncDisposable {
   stats(): HindcastStats;
 }
 
-const DEFAULT_FLUSH_TIMEOUT = "30s";
+const DEFAULT_FLUSH_TIMEOUT = 30_000;
 
 /** Makes an instance. Throws `invalid-options` for options that make no sense, and never again after that. */
 export function hindcast(options: HindcastOptions): Hindcast {
@@ -378,9 +379,7 @@ class Instance implements Hindcast, ReplayHost {
   };
 
   #tellToWait(waitUntil: (stored: Promise<void>) => void): void {
-    const stored = detached(() =>
-      within(this.#queue.drain(), milliseconds(DEFAULT_FLUSH_TIMEOUT, "waitUntil"), "unreferenced"),
-    );
+    const stored = detached(() => within(this.#queue.drain(), DEFAULT_FLUSH_TIMEOUT, "unreferenced"));
     const failed = (error: unknown): void => this.#report("waitUntil", error);
     try {
       unawaited(waitUntil(stored), failed);
@@ -419,9 +418,7 @@ class Instance implements Hindcast, ReplayHost {
       const { seed } = root;
       if (seed !== undefined) return drawnSeed(typeof seed === "number" ? seed : seed(...(input as never[])));
       const inherited = propagation.getActiveBaggage()?.getEntry(SEED_BAGGAGE)?.value;
-      if (inherited !== undefined && /^\d{1,10}$/.test(inherited) && Number(inherited) <= MAXIMUM_SEED) {
-        return Number(inherited);
-      }
+      if (inherited !== undefined && isSeed(inherited)) return Number(inherited);
       if (this.#seed !== undefined) {
         return drawnSeed(typeof this.#seed === "number" ? this.#seed : this.#seed());
       }
@@ -468,6 +465,11 @@ class Instance implements Hindcast, ReplayHost {
       body,
     );
   }
+}
+
+/** Baggage comes from outside, and may be anything. */
+function isSeed(text: string): boolean {
+  return text !== "" && text.length <= 10 && consistsOf(text, "0123456789") && Number(text) <= MAXIMUM_SEED;
 }
 
 /** What a seed function gave. It may have given a promise, and that may be rejected: it is no seed, and that is told. */

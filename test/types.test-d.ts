@@ -121,6 +121,48 @@ class Model {
   threshold = 1;
 }
 
+// A synchronous function stays synchronous, by type too, whichever contracts stand.
+isTrue<Equal<ReturnType<typeof decide>, { action: "notify" | "ignore"; at: number }>>();
+isTrue<Equal<ReturnType<typeof weighted>, number>>();
+isTrue<Equal<typeof weighted, (this: unknown, input: { debtRatio: number }, weight: number) => number>>();
+// @ts-expect-error there is no promise to wait for
+decide({ debtRatio: 1 }).then(() => undefined);
+
+// Under a contract the rest of a function keeps its types: further arguments, optional ones, all that are left.
+const rested = hc.tool({ name: "rested", input: Features }, (f, unit = "%", ...notes: readonly string[]) => ({
+  text: `${f.debtRatio}${unit}`,
+  notes,
+}));
+isTrue<
+  Equal<
+    Parameters<typeof rested>,
+    [input: { debtRatio: number }, unit?: string | undefined, ...notes: string[]]
+  >
+>();
+// @ts-expect-error a note is a text
+rested({ debtRatio: 1 }, "%", 1);
+// Of what a generic function gives, an output contract makes what it parses to; its arguments are still checked.
+const counting = hc.tool(
+  { name: "count", output: z.number() },
+  <T extends string>(list: readonly T[]) => list.length,
+);
+isTrue<Equal<ReturnType<typeof counting>, number>>();
+// @ts-expect-error a list of texts
+counting([1]);
+// TypeScript tells of overloads the last one alone: under a contract that one is left.
+const lastOnly = hc.tool({ name: "either", output: z.union([z.number(), z.string()]) }, overloaded);
+isTrue<Equal<Parameters<typeof lastOnly>, [x: string, y: string]>>();
+
+// A stage's output is the next one's input without contracts, too.
+const measure = hc.tool({ name: "measure" }, (text: string) => ({ length: text.length }));
+const judge = hc.tool({ name: "judge" }, ({ length }: { length: number }) => length > 1);
+isTrue<Equal<typeof judge, (input: { length: number }) => boolean>>();
+void judge(measure("text"));
+// @ts-expect-error the measure is no text
+measure(measure("text"));
+// @ts-expect-error the judgement is no measure
+judge(judge({ length: 1 }));
+
 // Effects keep their type.
 const client = { get: async (id: string) => ({ id }), other: 1 };
 const db = hc.effects("db", client, ["get"]);

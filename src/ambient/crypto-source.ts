@@ -37,11 +37,12 @@ export function patchCrypto(): Undo[] {
 type Uuid = ReturnType<typeof crypto.randomUUID>;
 
 function readUuid(perform: () => Uuid): Uuid {
-  return read("crypto", "crypto.randomUUID", [], perform, (random) => {
+  return read("crypto", "crypto.randomUUID", [], perform, (random): Uuid => {
     const bytes = bytesOf(random, 16);
     bytes[6] = (bytes.readUInt8(6) & 0x0f) | 0x40;
     bytes[8] = (bytes.readUInt8(8) & 0x3f) | 0x80;
-    return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5") as Uuid;
+    const hex = (from: number, to: number): string => bytes.toString("hex", from, to);
+    return `${hex(0, 4)}-${hex(4, 6)}-${hex(6, 8)}-${hex(8, 10)}-${hex(10, 16)}`;
   });
 }
 

@@ -124,7 +124,8 @@ function isOfStream(stack: string): boolean {
 
 /** A socket looks up where it is to go, be it only to write there. */
 function isOfSocket(stack: string): boolean {
-  return /node:(?:net|dgram|internal\/dgram)\b/.test(callerIn(stack));
+  const caller = callerIn(stack);
+  return ["node:net:", "node:dgram:", "node:internal/dgram:"].some((module) => caller.includes(module));
 }
 
 function callerIn(stack: string): string {

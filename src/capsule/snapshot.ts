@@ -673,7 +673,8 @@ const BUILT_IN_ERRORS: ReadonlySet<string> = new Set(
 function isPlatformError(error: Error, name: string): boolean {
   const own = (key: string): unknown => Object.getOwnPropertyDescriptor(error, key)?.value;
   const code = own("code");
-  return own("name") === name && typeof code === "string" && /^(?:ABORT_ERR|ERR_|UND_ERR_|HPE_)/.test(code);
+  if (own("name") !== name || typeof code !== "string") return false;
+  return ["ABORT_ERR", "ERR_", "UND_ERR_", "HPE_"].some((prefix) => code.startsWith(prefix));
 }
 
 /** Assigns an own property, whatever its name: `__proto__` too. */

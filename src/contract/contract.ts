@@ -101,7 +101,10 @@ function keyOf(key: PropertyKey): string | number {
 function expectation(vendor: string, issue: SchemaIssue): string {
   const { expected, type, code } = issue as { expected?: unknown; type?: unknown; code?: unknown };
   if (typeof expected === "string" && !expected.includes("(was ")) return expected;
-  if (vendor === "zod") return /\bexpected (.+)$/.exec(issue.message)?.[1] ?? issue.message;
+  if (vendor === "zod") {
+    const [, ...told] = issue.message.split("expected ");
+    return told.length === 0 ? issue.message : told.join("expected ");
+  }
   return `a valid ${[type, code].find((rule) => typeof rule === "string") ?? "value"}`;
 }
 

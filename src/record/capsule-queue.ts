@@ -105,6 +105,7 @@ export class CapsuleQueue {
   drain(): Promise<void> {
     const until = this.#added;
     if (this.#oldest() >= until) return Promise.resolve();
+    this.#schedule();
     return new Promise((resolve) => this.#draining.push({ until, resolve }));
   }
 
@@ -137,12 +138,13 @@ export class CapsuleQueue {
 
   #schedule(): void {
     if (this.#scheduled) return;
-    this.#scheduled = true;
     // A run's end sets this off, but it is no part of the run, and must not keep its scope alive.
     detached(() => {
       if (this.#encoder !== undefined) setImmediateOriginal(this.#slice);
       else void this.#load();
     });
+    // Not before: where no stack is left for it, it is the next run that sets it off.
+    this.#scheduled = true;
   }
 
   async #load(): Promise<void> {

@@ -421,7 +421,7 @@ export class Recording implements RunListener {
     const { loss } = snapshot;
     if (loss === undefined || this.reasons.length >= MAXIMUM_REASONS) return;
     const place = loss.path.length === 0 ? "" : ` at ${formatPath(loss.path)}`;
-    const remedy = /\s/.test(loss.marker.detail) ? "" : ": list the class in hindcast({ classes })";
+    const remedy = loss.marker.detail.includes(" ") ? "" : ": list the class in hindcast({ classes })";
     const message =
       loss.kind === "class"
         ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class${remedy}.`

@@ -5,7 +5,8 @@
  * Invariants
  * 1. Nothing is asked of a thenable that nobody asks; one asking reaches it as one asking (G1).
  * 2. What its `then` returns is what the program gets: a promise of its class, if it has one.
- * 3. The same thenable may be returned by many calls. Each of them ends by the first asking after it.
+ * 3. The same thenable may be returned by many calls. Each of them ends by the first asking after it;
+ *    of one that nobody asks, only so many wait (G8).
  */
 import { types } from "node:util";
 import type { Context } from "@opentelemetry/api";
@@ -27,6 +28,9 @@ interface Following {
   readonly waiting: Follower[];
 }
 
+/** One that is kept, given to every request and asked by none would otherwise hold the run of each. */
+const MAXIMUM_WAITING = 1_000;
+
 const followings = new WeakMap<object, Following>();
 
 /** Lets `follower` follow `thenable` from when it is first asked; false where that cannot be had of it. */
@@ -35,6 +39,7 @@ export function followThenable(thenable: object, follower: Follower): boolean {
     const then = (thenable as { then?: unknown }).then as Then;
     const known = followings.get(thenable);
     if (known?.then === then) {
+      if (known.waiting.length >= MAXIMUM_WAITING) return false;
       known.waiting.push(follower);
       return true;
     }

@@ -13,6 +13,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { Version } from "../capsule/capsule.js";
+import { consistsOf, WORD } from "../consists-of.js";
 import type { Definition, Outcome } from "../stage/definition.js";
 import type { ObservedCall, RunListener } from "../stage/seam.js";
 import {
@@ -148,12 +149,16 @@ function fail(span: Span, outcome: Extract<Outcome, { status: "error" }>): void 
   span.setAttribute(ERROR_TYPE, type);
 }
 
+function isName(text: string): boolean {
+  return text.length > 0 && text.length <= 64 && consistsOf(text, `${WORD}.$-`);
+}
+
 function errorType(error: unknown): string {
   try {
     if (!(error instanceof Error)) return "_OTHER"; // what it calls its name or code may be data
     const { code, name } = error as { code?: unknown; name?: unknown };
-    if (typeof code === "string" && /^[\w.-]{1,64}$/.test(code)) return code;
-    if (typeof name === "string" && /^[\w.$-]{1,64}$/.test(name)) return name;
+    if (typeof code === "string" && isName(code)) return code;
+    if (typeof name === "string" && isName(name)) return name;
     return "_OTHER";
   } catch {
     return "_OTHER"; // whatever was thrown does not let itself be looked at

@@ -124,6 +124,10 @@ function recordingOf(values: readonly unknown[]): Recording {
 
 const REPETITIONS = 5;
 
+const fifty = "x".repeat(50 * 1024 * 1024);
+const sixteen = Buffer.alloc(16 * 1024 * 1024, 1);
+const million = Object.fromEntries(Array.from({ length: 1_000_000 }, (_, index) => [`key${index}`, index]));
+
 describe("a step of a capsule takes less than 2 ms: its shortest time of five, since the machine has other work", () => {
   test.each<[string, () => readonly unknown[]]>([
     ...Object.entries(large).map(([name, make]): [string, () => readonly unknown[]] => [
@@ -131,6 +135,9 @@ describe("a step of a capsule takes less than 2 ms: its shortest time of five, s
       () => [make()],
     ]),
     ["16 MB in 16 values", () => Array.from({ length: 16 }, (_, index) => Buffer.alloc(1_000_000, index))],
+    ["a text of 50 MB", () => [fifty]],
+    ["an object of 1,000,000 keys", () => [million]],
+    ["16 MB of bytes", () => [sixteen]],
     ["10,000 calls of different values", () => Array.from({ length: 10_000 }, (_, index) => ({ index }))],
     ["10,000 calls of the same value", () => new Array(10_000).fill("same")],
   ])("%s", (_name, make) => {

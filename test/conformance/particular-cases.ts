@@ -30,7 +30,7 @@ export const particularCases: readonly Case[] = [
       },
       { name: "dive" },
     );
-    note("the very error", (attempt(() => dive(50)) as { value?: unknown }).value === error);
+    note("the very error", (attempt(() => dive(400)) as { value?: unknown }).value === error);
   }),
   one("recursive async function", "resolves", async ({ wrap, note, log }) => {
     const walk: (n: number) => Promise<number> = wrap(

@@ -1,4 +1,5 @@
 /** The ways in which a function is held and called. */
+import { decoratedOwner } from "../decorators-legacy/decorated-owner.js";
 import type { AnyFunction, Trial } from "./trial.js";
 
 // Methods are taken off their classes here, to be put back wrapped.
@@ -48,6 +49,21 @@ function isConstructible(value: AnyFunction): boolean {
 function held(bare: Loose, trial: Trial, self?: unknown): Held {
   const wrapped = trial.wrap(bare, { name: "subject" });
   return { bare, wrapped, self, call: (...input) => Reflect.apply(wrapped, self as never, input as never[]) };
+}
+
+/** A decorator of methods that wraps, and the method as it was before. */
+function decorator(trial: Trial): {
+  readonly decorate: <Method extends Loose>(method: Method, context: ClassMethodDecoratorContext) => Method;
+  readonly bare: () => AnyFunction;
+} {
+  let bare: AnyFunction | undefined;
+  return {
+    decorate(method) {
+      bare = method;
+      return trial.wrap(method, { name: "subject" });
+    },
+    bare: () => bare as AnyFunction,
+  };
 }
 
 /* What an arrow function's `this` is has nothing to do with how it is called. */
@@ -175,6 +191,134 @@ export const shapes: readonly Shape[] = [
       }
       const self = new Owner();
       return { bare, wrapped: self.wrapped, self, call: (...input) => self.call(...input) };
+    },
+  },
+  {
+    name: "method of a decorated class",
+    hold(body, trial) {
+      const { decorate, bare } = decorator(trial);
+      class Owner {
+        readonly #secret = "secret";
+
+        @decorate
+        subject(...input: unknown[]): unknown {
+          trial.note("#private field", this.#secret);
+          return body(this, input);
+        }
+      }
+      const self = new Owner();
+      return {
+        bare: bare(),
+        wrapped: Owner.prototype.subject,
+        self,
+        call: (...input) => self.subject(...input),
+      };
+    },
+  },
+  {
+    name: "static method of a decorated class",
+    hold(body, trial) {
+      const { decorate, bare } = decorator(trial);
+      class Owner {
+        static readonly #secret = "secret";
+
+        @decorate
+        static subject(...input: unknown[]): unknown {
+          trial.note("#private field", this.#secret);
+          return body(this, input);
+        }
+      }
+      return {
+        bare: bare(),
+        wrapped: Owner.subject,
+        self: Owner,
+        call: (...input) => Owner.subject(...input),
+      };
+    },
+  },
+  {
+    name: "#private method of a decorated class",
+    hold(body, trial) {
+      const { decorate, bare } = decorator(trial);
+      class Owner {
+        @decorate
+        #subject(...input: unknown[]): unknown {
+          return body(this, input);
+        }
+        get wrapped(): AnyFunction {
+          return this.#subject;
+        }
+        call(...input: unknown[]): unknown {
+          return this.#subject(...input);
+        }
+      }
+      const self = new Owner();
+      return { bare: bare(), wrapped: self.wrapped, self, call: (...input) => self.call(...input) };
+    },
+  },
+  {
+    name: "method of a class decorated in the older dialect",
+    hold(body, trial) {
+      const { owner, bare } = decoratedOwner(
+        function (secret, ...input) {
+          trial.note("#private field", secret);
+          return body(this, input);
+        },
+        (method) => trial.wrap(method, { name: "subject" }),
+      );
+      return { bare, wrapped: owner.subject, self: owner, call: (...input) => owner.subject(...input) };
+    },
+  },
+  {
+    name: "recursive function",
+    hold(body, trial) {
+      let depth = 0;
+      const one: Held = held(
+        function subject(this: unknown, ...input) {
+          depth += 1;
+          return depth % 3 === 0 ? body(this, input) : Reflect.apply(one.wrapped, this, input as never[]);
+        },
+        trial,
+        { owner: true },
+      );
+      return one;
+    },
+  },
+  {
+    name: "function that is called again while it runs",
+    hold(body, trial) {
+      let running = false;
+      const one: Held = held(
+        function subject(this: unknown, ...input) {
+          if (running) return trial.log("again");
+          running = true;
+          try {
+            Reflect.apply(one.wrapped, "another" as never, input as never[]);
+            return body(this, input);
+          } finally {
+            running = false;
+          }
+        },
+        trial,
+        { owner: true },
+      );
+      return one;
+    },
+  },
+  {
+    name: "overloaded function",
+    hold(body, trial) {
+      function subject(this: unknown, one: { readonly both: readonly unknown[] }): unknown;
+      function subject(this: unknown, first: unknown, second: unknown): unknown;
+      function subject(this: unknown, ...input: unknown[]): unknown {
+        const [first] = input;
+        return body(this, input.length === 1 ? (first as { both: unknown[] }).both : input);
+      }
+      const one = held(subject, trial, { owner: true });
+      return {
+        ...one,
+        call: (...both) => Reflect.apply(one.wrapped, one.self as never, [{ both } as never]),
+      };
     },
   },
   {

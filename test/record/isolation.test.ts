@@ -1,8 +1,16 @@
 /** G2: whatever a user hands in may fail, in whichever way: no caller hears of it, and nothing is left unhandled. */
+import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runInNewContext } from "node:vm";
-import { context, type TracerProvider, trace } from "@opentelemetry/api";
+import {
+  context,
+  type ContextManager,
+  propagation,
+  ROOT_CONTEXT,
+  type TracerProvider,
+  trace,
+} from "@opentelemetry/api";
 import {
   type Failure,
   type Hindcast,
@@ -14,7 +22,7 @@ import {
 } from "hindcast";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { registerContextManager, unregisterTracing } from "../telemetry/tracing.js";
+import { registerContextManager, registerTracing, unregisterTracing } from "../telemetry/tracing.js";
 import { runTypeScript } from "../tools/run-process.js";
 import { repositoryRoot } from "../tools/entry-points.js";
 import { onlyCapsuleOf, storedBy } from "./recorded.js";
@@ -347,6 +355,92 @@ describe("contracts", () => {
     expect(stored?.summary.violations).toBe(200);
     const capsule = await onlyCapsuleOf(hc);
     expect(capsule.violations.every(({ call }) => call < capsule.calls.length)).toBe(true);
+  });
+});
+
+describe("with no stack left", () => {
+  const endless = fileURLToPath(new URL("exhausted-stack-process.ts", import.meta.url));
+
+  test.each(["off", "telemetry", "recorded", "recorded, telemetry"])(
+    "an endless recursion fails as it does without the library, and the process goes on (%s)",
+    async (condition) => {
+      const { exitCode, output } = await runTypeScript(endless, {
+        cwd: repositoryRoot,
+        arguments: [condition],
+      });
+      // Node itself writes of promises that are settled with no stack left.
+      expect(output.split("\n").filter((line) => line.startsWith("result:"))).toEqual([
+        "result: RangeError: Maximum call stack size exceeded; goes on; 0 open, 0 wait",
+      ]);
+      expect(exitCode).toBe(0);
+    },
+    60_000,
+  );
+
+  // V8 ends the process where it is to compile a regular expression and the stack is exhausted.
+  test.each([false, true])(
+    "no regular expression of the library is asked during a run (telemetry: %s)",
+    async (traced) => {
+      if (traced) registerTracing();
+      const hc = hindcast({ service: "isolation", waitUntil: () => undefined, onError: () => undefined });
+      class Own {
+        readonly "a key" = [/a/];
+      }
+      const input = z.object({ "a key": z.number(), b: z.enum(["x"]) });
+      const stage = hc.tool({ name: "stage", input, mode: "observe" }, (value: unknown) => value);
+      const effect = hc.effect({ name: "effect" }, () => ({ "a key": [new Own(), () => 1] }));
+      const failing = hc.tool({ name: "failing" }, (code: string): never => {
+        throw Object.assign(new RangeError("no"), { code });
+      });
+      const flow = hc.pipeline({ name: "flow" }, async (value: unknown) => {
+        stage({ "a key": "no", b: "y" } as never);
+        effect();
+        for (const code of ["ERR_MINE", "not a code", ""]) expect(() => failing(code)).toThrow("no");
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        return [randomUUID(), Math.random(), Date.now(), hc.random(), value];
+      });
+      const baggage = propagation.createBaggage({ "hindcast.seed": { value: "7" } });
+      await context.with(propagation.setBaggage(context.active(), baggage), () => flow(new Own())); // what is loaded late
+      await hc.flush();
+      const asked: string[] = [];
+      const exec = Object.getOwnPropertyDescriptor(RegExp.prototype, "exec")?.value as RegExp["exec"];
+      RegExp.prototype.exec = function (text) {
+        const [, , ...frames] = (new Error().stack as string).split(" at ");
+        const caller = frames.find((frame) => frame.includes("/")) as string;
+        if (caller.includes("/src/")) asked.push(`${this.source}: ${caller}`);
+        return Reflect.apply(exec, this, [text]);
+      };
+      try {
+        expect(/a/.test("a")).toBe(true);
+        await context.with(propagation.setBaggage(context.active(), baggage), () => flow(new Own()));
+      } finally {
+        RegExp.prototype.exec = exec;
+      }
+      expect(asked).toEqual([]);
+      expect(hc.stats().runs.ended).toBe(2);
+    },
+  );
+
+  test("a run whose way to the store could not be set off is stored with the next one, or by a flush", async () => {
+    let missing = 0;
+    const manager: ContextManager = {
+      active: () => ROOT_CONTEXT,
+      with(_context, body, self, ...input) {
+        if (missing-- > 0) throw new RangeError("Maximum call stack size exceeded");
+        return Reflect.apply(body, self, input);
+      },
+      bind: (_context, target) => target,
+      enable: () => manager,
+      disable: () => manager,
+    };
+    context.setGlobalContextManager(manager);
+    const keeps = (): boolean => ((missing = 1), true);
+    const hc = hindcast({ service: "isolation", keep: { name: "all", keeps }, onError: () => undefined });
+    expect(hc.tool({ name: "stage" }, () => 1)()).toBe(1);
+    expect(hc.stats()).toMatchObject({ capsules: { waiting: 1 }, failures: { listener: 1 } });
+    missing = 0;
+    await hc.flush({ timeout: "2s" });
+    expect(hc.stats().capsules).toMatchObject({ waiting: 0, stored: 1 });
   });
 });
 

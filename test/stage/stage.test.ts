@@ -152,3 +152,18 @@ test("a stage that begins after its run has ended is the root of a run of its ow
   expect(await finished).toBe("late");
   expect((await capsulesOf(hc)).map(callTree)).toEqual([["first"], ["late"]]);
 });
+
+test("G8: a thenable that every call gives and nobody asks holds a bounded number of runs", async () => {
+  const hc = hindcast({ service: "stage", logger: { warn: () => undefined } });
+  const shared = { then: (fulfilled: (value: number) => void) => fulfilled(5) };
+  const stage = hc.tool({ name: "stage" }, () => shared);
+  for (let index = 0; index < 3_000; index++) expect(stage()).toBe(shared);
+  const { started, ended } = hc.stats().runs;
+  expect(started).toBe(3_000);
+  expect(started - ended).toBe(1_000);
+  expect(await shared).toBe(5);
+  expect(hc.stats().runs.ended).toBe(3_000);
+  expect(await stage()).toBe(5);
+  expect(hc.stats().runs.ended).toBe(3_001);
+  await hc.close();
+});
