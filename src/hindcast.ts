@@ -30,7 +30,7 @@ import { CapsuleQueue, type LossReason, type Losses } from "./record/capsule-que
 import { FailureReport } from "./record/failure-report.js";
 import { type KeepRule, worthOf } from "./record/keep.js";
 import { Recording, type RecordingOptions, type RunSummary } from "./record/recording.js";
-import { createRecordingConductor } from "./record/recording-conductor.js";
+import { RecordingConductor } from "./record/recording-conductor.js";
 import { conversionOf } from "./stage/conversion.js";
 import { createDecorator } from "./stage/decorator.js";
 import type { Conversion, Definition, VersionSource } from "./stage/definition.js";
@@ -269,7 +269,7 @@ class Instance implements Hindcast, ReplayHost {
       startedAt,
       definition: root,
       listeners,
-      conductor: recording && turns && createRecordingConductor(recording, turns),
+      conductor: recording && turns && new RecordingConductor(recording, turns),
       captures: this.captures,
       report: this.#report,
     });

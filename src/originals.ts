@@ -21,17 +21,16 @@ export const clearTimeoutOriginal: typeof cancelTimeout = cancelTimeout;
 /** A float in [0, 1) from the application's generator; used only where a caller asks for it outside a run. */
 export const mathRandom: () => number = Math.random.bind(Math);
 
-const POOL_BYTES = 4096;
-const pool = new Uint8Array(POOL_BYTES);
-let used = POOL_BYTES;
+const POOL_BYTES = 2048;
+let pool = "";
+let used = 0;
 
-/** `count` unpredictable bytes (at most 256), as a view that is only valid until the next call. */
-export function randomBytes(count: number): Uint8Array {
-  if (used + count > POOL_BYTES) {
-    randomFillSync(pool);
+/** `count` unpredictable hexadecimal digits (at most 256). */
+export function randomHex(count: number): string {
+  if (used + count > pool.length) {
+    pool = randomFillSync(Buffer.allocUnsafe(POOL_BYTES)).toString("hex");
     used = 0;
   }
-  const view = pool.subarray(used, used + count);
   used += count;
-  return view;
+  return pool.slice(used - count, used);
 }

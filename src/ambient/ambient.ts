@@ -41,27 +41,33 @@ const installed = new Map<CaptureSource, { users: number; readonly undo: readonl
 /** Captures the sources of `patches` until the returned function is called. */
 export function captureAmbient(patches: Patches): Undo {
   const mine = [...patches.keys()];
+  let patched = false;
   for (const [source, make] of patches) {
     const known = installed.get(source);
-    if (known === undefined) installed.set(source, { users: 1, undo: make() });
-    else known.users += 1;
+    if (known !== undefined) known.users += 1;
+    else {
+      installed.set(source, { users: 1, undo: make() });
+      patched = true;
+    }
   }
   // Named imports of built-in modules are copies, which only this brings up to date.
-  syncBuiltinESMExports();
+  if (patched) syncBuiltinESMExports();
   let done = false;
   return () => {
     if (done) return;
     done = true;
-    for (const source of mine) release(source);
-    syncBuiltinESMExports();
+    const undone = mine.map(release);
+    if (undone.includes(true)) syncBuiltinESMExports();
   };
 }
 
-function release(source: CaptureSource): void {
+/** Whether nobody has it captured any more. */
+function release(source: CaptureSource): boolean {
   const known = installed.get(source);
-  if (known === undefined) return;
+  if (known === undefined) return false;
   known.users -= 1;
-  if (known.users > 0) return;
+  if (known.users > 0) return false;
   installed.delete(source);
   for (const undo of [...known.undo].reverse()) undo();
+  return true;
 }

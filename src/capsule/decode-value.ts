@@ -46,6 +46,7 @@ interface Abort {
 
 /** The value of `bytes`. Throws `capsule-damaged` where they are not what this library writes. */
 export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()): unknown {
+  if (isPrimitive(bytes)) return decodePlain(bytes);
   const shared: unknown[] = [];
   // Holes and the ends of cycles can only be put right once the whole value is there, and a signal
   // aborts for good: with its reason as it is then.
@@ -79,12 +80,32 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()):
     for (const { abort, reason } of aborts) abort(unfinished ? finish(reason, shared, visited) : reason);
     return finished;
   } catch (cause) {
-    throw new HindcastError(
-      "capsule-damaged",
-      "A value of the capsule cannot be read: its bytes are damaged.",
-      { cause },
-    );
+    throw damagedValue(cause);
   }
+}
+
+/** What has no parts needs no tags either. */
+function isPrimitive(bytes: Uint8Array): boolean {
+  const major = (bytes[0] ?? 0) >> 5;
+  return (
+    major === MAJOR_UNSIGNED || major === MAJOR_NEGATIVE || major === MAJOR_TEXT || major === MAJOR_SIMPLE
+  );
+}
+
+function decodePlain(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes, PLAIN);
+  } catch (cause) {
+    throw damagedValue(cause);
+  }
+}
+
+function damagedValue(cause: unknown): HindcastError {
+  return new HindcastError(
+    "capsule-damaged",
+    "A value of the capsule cannot be read: its bytes are damaged.",
+    { cause },
+  );
 }
 
 /** Tags in the library's own tables: text that has no UTF-8, and nothing else. */
@@ -100,6 +121,9 @@ export const TEXT_TAGS: NonNullable<DecodeOptions["tags"]> = {
 export function decodeOptions(tags: NonNullable<DecodeOptions["tags"]>): DecodeOptions {
   return { allowIndefinite: false, allowUndefined: true, tags, rejectDuplicateMapKeys: true };
 }
+
+const [MAJOR_UNSIGNED, MAJOR_NEGATIVE, MAJOR_TEXT, MAJOR_SIMPLE] = [0, 1, 3, 7];
+const PLAIN = decodeOptions({});
 
 function createTags(classes: ClassTable, onHole: () => void, aborts: Abort[]): TagDecoder[] {
   const tags: TagDecoder[] = [];

@@ -1,7 +1,7 @@
 /** Writes a capsule: a sealed envelope around a body (`docs/capsule-format.md`). */
 import { crc32 } from "node:zlib";
 import { CAPSULE_FORMAT, type Capsule, EVENT_KINDS, type OutcomeRecord, type Version } from "./capsule.js";
-import { CborWriter, TAG } from "./encode-value.js";
+import { type CborWriter, releaseWriter, TAG, takeWriter } from "./encode-value.js";
 import {
   ENVELOPE_NAME,
   EVENT_BITS,
@@ -11,8 +11,6 @@ import {
   FLAG_UNPROMPTED,
 } from "./wire.js";
 
-const BODY_BYTES = 2048;
-const ENVELOPE_BYTES = 64;
 /** Of a piece this long, looking at it is a step's work. */
 const PAUSE_BYTES = 16 * 1024;
 
@@ -27,7 +25,7 @@ export function encodeCapsule(capsule: Capsule): Uint8Array {
 
 /** The same, in steps of a fraction of a millisecond each, however large the capsule. */
 export function* encodeCapsuleInSteps(capsule: Capsule): Generator<undefined, Uint8Array> {
-  const body = new CborWriter(BODY_BYTES);
+  const body = takeWriter();
   const { lists, ...rest } = toWire(capsule);
   const names = Object.keys(rest) as (keyof typeof rest)[];
   body.map(names.length + lists.length + 1);
@@ -49,7 +47,9 @@ export function* encodeCapsuleInSteps(capsule: Capsule): Generator<undefined, Ui
     body.byteString(value);
     if (body.stepIsDone) yield;
   }
-  return yield* sealInSteps(body);
+  const bytes = yield* sealInSteps(body);
+  releaseWriter(body);
+  return bytes;
 }
 
 /** Puts a body into an envelope. */
@@ -59,7 +59,7 @@ function* sealInSteps(body: CborWriter): Generator<undefined, Uint8Array> {
     checksum = crc32(piece, checksum);
     if (piece.byteLength >= PAUSE_BYTES) yield;
   }
-  const envelope = new CborWriter(ENVELOPE_BYTES);
+  const envelope = takeWriter();
   envelope.tag(TAG.selfDescribed);
   envelope.array(4);
   envelope.text(ENVELOPE_NAME);
@@ -67,6 +67,7 @@ function* sealInSteps(body: CborWriter): Generator<undefined, Uint8Array> {
   envelope.number(checksum);
   envelope.byteStringHead(body.length);
   const head = envelope.bytes();
+  releaseWriter(envelope);
   const bytes = new Uint8Array(head.byteLength + body.length);
   bytes.set(head);
   let offset = head.byteLength;

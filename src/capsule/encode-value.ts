@@ -79,6 +79,7 @@ const ONE_STEP_SIZE = 32 * 1024;
 /** A buffer that has grown to this is put aside when it is full: copying it would be work for nothing. */
 const CHUNK_BYTES = 64 * 1024;
 const SMALLEST_BUFFER = 256;
+const NEW_BYTES = 4096;
 /** What is copied, or summed up, in one go. */
 const PIECE_BYTES = 256 * 1024;
 
@@ -109,6 +110,23 @@ export class CborWriter {
     const written = this.#buffer.subarray(0, this.#length);
     if (this.#chunks.length === 0) return Uint8Array.prototype.slice.call(written);
     return Uint8Array.from(Buffer.concat([...this.#chunks, written]));
+  }
+
+  /** Whether `bytes` have been written since the last `reset`. */
+  holds(bytes: Uint8Array): boolean {
+    if (this.length !== bytes.byteLength) return false;
+    if (this.#chunks.length > 0) return Buffer.compare(this.bytes(), bytes) === 0;
+    return Buffer.compare(this.#buffer.subarray(0, this.#length), bytes) === 0;
+  }
+
+  /** Copies what has been written since the last `reset`; for what is short, as is `target`. */
+  copyTo(target: Uint8Array): void {
+    this.#buffer.copy(target, 0, 0, this.#length);
+  }
+
+  /** What has been written since the last `reset`, a character a byte; for what is short. */
+  latin1(): string {
+    return this.#buffer.toString("latin1", 0, this.#length);
   }
 
   /** The same, copied in steps. */
@@ -566,11 +584,42 @@ function* piecesOf(text: string): Generator<string, void> {
   }
 }
 
+/** Writers that nobody uses: to make one takes longer than to write most values. */
+const spare: CborWriter[] = [];
+const MAXIMUM_SPARE = 4;
+
+/** A writer with nothing written. Who is done with it may give it back, with `releaseWriter`. */
+export function takeWriter(): CborWriter {
+  const writer = spare.pop() ?? new CborWriter(NEW_BYTES);
+  writer.reset();
+  return writer;
+}
+
+/** Nobody may use what was written with it any more. */
+export function releaseWriter(writer: CborWriter): void {
+  if (spare.length >= MAXIMUM_SPARE) return;
+  writer.reset();
+  spare.push(writer);
+}
+
+/** Nothing in a snapshot calls anybody back, so that one is enough. */
+let reusable: CborWriter | undefined;
+
+function written(snapshot: Snapshot): CborWriter {
+  reusable ??= new CborWriter(SMALLEST_BUFFER);
+  reusable.reset();
+  reusable.snapshot(snapshot);
+  return reusable;
+}
+
 /** One copied value as CBOR. */
 export function encodeValue(snapshot: Snapshot): Uint8Array {
-  const writer = new CborWriter(256);
-  writer.snapshot(snapshot);
-  return writer.bytes();
+  return written(snapshot).bytes();
+}
+
+/** Whether those are the bytes of a copied value. */
+export function isEncodedAs(snapshot: Snapshot, bytes: Uint8Array): boolean {
+  return written(snapshot).holds(bytes);
 }
 
 /** The same, in steps. `writer` may be used for one value after the other. */

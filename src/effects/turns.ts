@@ -20,12 +20,31 @@ interface LoopPosition {
 
 /** Rounds of the event loop, and events it has taken; asking costs about a tenth of a microsecond. */
 function loopPosition(): LoopPosition {
-  // Typed as always there, and missing in runtimes that only resemble Node.
-  const timing = performance.nodeTiming as { readonly uvMetricsInfo?: LoopPosition } | undefined;
   return timing?.uvMetricsInfo ?? UNKNOWN_POSITION;
 }
 
+// Typed as always there, and missing in runtimes that only resemble Node.
+const timing = performance.nodeTiming as { readonly uvMetricsInfo?: LoopPosition } | undefined;
+
 const UNKNOWN_POSITION: LoopPosition = { loopCount: 0, events: 0 };
+
+/** To be called when the macrotask that is running, and perhaps some that follow it at once, are over. */
+let closing: Turns[] | undefined;
+
+/** One immediate closes all runs that have begun before it: an immediate of its own costs each run more. */
+function closeAfterMacrotask(turns: Turns): void {
+  if (closing === undefined) {
+    closing = [];
+    setImmediateOriginal(closeAll);
+  }
+  closing.push(turns);
+}
+
+function closeAll(): void {
+  const closed = closing;
+  closing = undefined;
+  if (closed !== undefined) for (const turns of closed) turns.close();
+}
 
 export class Turns {
   readonly #waiting: (() => void)[] = [];
@@ -35,7 +54,7 @@ export class Turns {
   #beginning: LoopPosition | undefined = loopPosition();
 
   constructor() {
-    setImmediateOriginal(this.#close);
+    closeAfterMacrotask(this);
   }
 
   get open(): boolean {
@@ -56,7 +75,7 @@ export class Turns {
     if (this.open) return;
     this.#open = true;
     this.#beginning = loopPosition();
-    setImmediateOriginal(this.#close);
+    closeAfterMacrotask(this);
   }
 
   /** Calls `hand` in a turn of its own. */
@@ -67,20 +86,30 @@ export class Turns {
 
   #arm(): void {
     this.#armed = true;
-    setImmediateOriginal(this.#turn);
-    setImmediateOriginal(this.#close);
+    setImmediateOriginal(takeTurn, this);
+    setImmediateOriginal(closeTurn, this);
   }
 
-  readonly #turn = (): void => {
+  /** Hands over the next result. Called in a macrotask of its own. */
+  take(): void {
     this.#open = true;
     this.#beginning = undefined;
     this.#armed = false;
     this.#waiting.shift()?.();
-  };
+  }
 
-  readonly #close = (): void => {
+  /** The macrotask is over. */
+  close(): void {
     this.#open = false;
     this.#beginning = undefined;
     if (!this.#armed && this.#waiting.length > 0) this.#arm();
-  };
+  }
+}
+
+function takeTurn(turns: Turns): void {
+  turns.take();
+}
+
+function closeTurn(turns: Turns): void {
+  turns.close();
 }

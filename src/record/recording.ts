@@ -29,7 +29,7 @@ import { monotonicClock } from "../originals.js";
 import { comesFromOutside } from "../ambient/body-source.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
-import { quietly } from "../stage/quiet.js";
+import { beginQuiet, endQuiet, quietly } from "../stage/quiet.js";
 import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
@@ -123,6 +123,7 @@ const REMEDIES: Readonly<Record<MarkerReason, string>> = {
 const ITEM_NAME = "item";
 const MAXIMUM_REASONS = 16;
 const STACK_UNITS = 4096;
+const NONE: readonly never[] = [];
 const PENDING: OutcomeSnapshot = { status: "pending" };
 
 export class Recording implements RunListener {
@@ -133,10 +134,10 @@ export class Recording implements RunListener {
   readonly #calls: CallEntry[] = [];
   readonly #effects: EffectEntry[] = [];
   readonly #events: CapsuleEvent[] = [];
-  readonly #violations: ViolationRecord[] = [];
-  readonly #reasons: ReplayabilityReason[] = [];
+  #violations: ViolationRecord[] | undefined;
+  #reasons: ReplayabilityReason[] | undefined;
   /** Of the effects that have one, by index. */
-  readonly #effectConversions = new Map<number, Conversion>();
+  #effectConversions: Map<number, Conversion> | undefined;
   #run: ObservedRun | undefined;
   #violationCount = 0;
   #size = 0;
@@ -163,7 +164,9 @@ export class Recording implements RunListener {
     if (isRoot) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
     }
-    if (!this.#prompting.open) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
+    // A run begins by its root, whatever that was called by.
+    const unprompted = call.parent !== undefined && !this.#prompting.open;
+    if (unprompted) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
     this.#calls[call.index] = {
       stage: this.#stageIndex(call),
       parent: call.parent?.index ?? -1,
@@ -174,7 +177,7 @@ export class Recording implements RunListener {
       outcome: PENDING,
       asynchronous: true,
       delivered: false,
-      unprompted: !this.#prompting.open,
+      unprompted,
     };
     this.#enter("call-start", call.index);
   }
@@ -212,7 +215,7 @@ export class Recording implements RunListener {
     if (this.#calls[call.index] === undefined) return;
     const entered = issues.slice(0, MAXIMUM_ISSUES);
     this.#size += ENTRY_BYTES * (1 + entered.length);
-    this.#violations.push({ call: call.index, side, issues: entered });
+    (this.#violations ??= []).push({ call: call.index, side, issues: entered });
   }
 
   runEnded(run: ObservedRun): void {
@@ -240,14 +243,15 @@ export class Recording implements RunListener {
   #begin(effect: EffectCall, input: readonly unknown[], item: boolean): number {
     if (this.#closed || this.#isFull(effect.name)) return -1;
     const index = this.#effects.length;
-    if (!this.#prompting.open) {
+    const unprompted = !this.#prompting.open;
+    if (unprompted) {
       const what = item
         ? `An item of stage "${effect.call.definition.name}" was asked for`
         : `Effect "${effect.name}" began`;
       this.#wokenBy(effect.call, what, callSite());
     }
-    if (effect.doubt !== undefined && this.#reasons.length < MAXIMUM_REASONS) {
-      this.#reasons.push({ code: "lost", name: effect.name, message: effect.doubt });
+    if (effect.doubt !== undefined && this.reasons.length < MAXIMUM_REASONS) {
+      (this.#reasons ??= []).push({ code: "lost", name: effect.name, message: effect.doubt });
     }
     this.#effects.push({
       name: effect.name,
@@ -259,10 +263,10 @@ export class Recording implements RunListener {
       outcome: PENDING,
       asynchronous: false,
       delivered: false,
-      unprompted: !this.#prompting.open,
+      unprompted,
       item,
     });
-    if (effect.record !== undefined) this.#effectConversions.set(index, effect.record);
+    if (effect.record !== undefined) (this.#effectConversions ??= new Map()).set(index, effect.record);
     this.#enter("effect-start", index);
     return index;
   }
@@ -310,7 +314,7 @@ export class Recording implements RunListener {
     const entry = this.#effects[index];
     if (this.#closed || entry === undefined) return;
     if (!entry.asynchronous) entry.duration = this.#now() - entry.at;
-    const taken = this.#takeOutcome(outcome, this.#effectConversions.get(index), comesFromOutside);
+    const taken = this.#takeOutcome(outcome, this.#effectConversions?.get(index), comesFromOutside);
     if (taken.status !== "pending") this.#judge(taken.value, entry.name, "The result of effect");
     entry.outcome = taken;
     this.#enter("effect-end", index);
@@ -319,10 +323,10 @@ export class Recording implements RunListener {
   summary(): RunSummary {
     const run = this.#run as ObservedRun;
     const root = this.#calls[0];
-    const versions = new Set<string>();
+    const versions: string[] = [];
     for (const { data, model } of this.#stages) {
-      if (data !== undefined) versions.add(`${data.name}@${data.version}`);
-      if (model !== undefined) versions.add(`${model.name}@${model.version}`);
+      addOnce(versions, data);
+      addOnce(versions, model);
     }
     return {
       id: run.id,
@@ -332,15 +336,15 @@ export class Recording implements RunListener {
       duration: (root?.duration ?? 0) / 1000,
       status: root?.outcome.status === "error" ? "error" : "ok",
       violations: this.#violationCount,
-      versions: Object.freeze([...versions]),
-      exact: this.#reasons.length === 0,
+      versions: Object.freeze(versions),
+      exact: this.reasons.length === 0,
       traceId: run.trace?.traceId,
     };
   }
 
   /** What a replay could not give the program as it was. */
   get reasons(): readonly ReplayabilityReason[] {
-    return this.#reasons;
+    return this.#reasons ?? NONE;
   }
 
   /** All that is known of the run, for `sealRecording`. */
@@ -352,8 +356,8 @@ export class Recording implements RunListener {
       calls: this.#calls,
       effects: this.#effects,
       events: this.#events,
-      violations: this.#violations,
-      reasons: this.#reasons,
+      violations: this.#violations ?? [],
+      reasons: this.reasons,
     };
   }
 
@@ -386,7 +390,13 @@ export class Recording implements RunListener {
     }
     const within = left < limits.valueBytes ? { ...limits, valueBytes: left } : limits;
     // A getter may read the clock: what is copied here is not the program reading it.
-    const snapshot = quietly(() => takeSnapshot(value, within, classes, onBody));
+    beginQuiet();
+    let snapshot: Snapshot;
+    try {
+      snapshot = takeSnapshot(value, within, classes, onBody);
+    } finally {
+      endQuiet();
+    }
     this.#size += snapshot.size;
     return snapshot;
   }
@@ -408,14 +418,14 @@ export class Recording implements RunListener {
   /** Notes why a replay could not give this value back to the program as it was. */
   #judge(snapshot: Snapshot, name: string, what: string): void {
     const { loss } = snapshot;
-    if (loss === undefined || this.#reasons.length >= MAXIMUM_REASONS) return;
+    if (loss === undefined || this.reasons.length >= MAXIMUM_REASONS) return;
     const place = loss.path.length === 0 ? "" : ` at ${formatPath(loss.path)}`;
     const remedy = /\s/.test(loss.marker.detail) ? "" : ": list the class in hindcast({ classes })";
     const message =
       loss.kind === "class"
         ? `${what} "${name}" holds an instance of ${loss.marker.detail}${place}, which would come back without its class${remedy}.`
         : `${what} "${name}" is not whole${place} (${loss.marker.reason}${loss.marker.detail === "" ? "" : `: ${loss.marker.detail}`}): ${REMEDIES[loss.marker.reason]}.`;
-    this.#reasons.push({ code: loss.kind, name, message });
+    (this.#reasons ??= []).push({ code: loss.kind, name, message });
   }
 
   /** Something that is not in the record set off what has just happened. */
@@ -427,12 +437,16 @@ export class Recording implements RunListener {
 
   /** One reason a stage is enough, and there is room for so many. */
   #isUncontrolled({ definition: { name } }: ObservedCall): boolean {
-    if (this.#reasons.length >= MAXIMUM_REASONS) return true;
-    return this.#reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name);
+    if (this.reasons.length >= MAXIMUM_REASONS) return true;
+    return this.reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name);
   }
 
   #addUncontrolled(name: string, what: string): void {
-    this.#reasons.push({ code: "uncontrolled", name, message: `${what}: declare it with hc.effect().` });
+    (this.#reasons ??= []).push({
+      code: "uncontrolled",
+      name,
+      message: `${what}: declare it with hc.effect().`,
+    });
   }
 
   /** Whether as many calls and effects have been entered as the limits allow; what begins after that is lost. */
@@ -442,7 +456,7 @@ export class Recording implements RunListener {
     if (!this.#full) {
       this.#full = true;
       const message = `From a call of "${name}" on, calls and effects are missing: the run was over limits.capsuleBytes (${capsuleBytes}).`;
-      this.#reasons.push({ code: "lost", name, message });
+      (this.#reasons ??= []).push({ code: "lost", name, message });
     }
     return true;
   }
@@ -457,6 +471,13 @@ export class Recording implements RunListener {
   #now(): number {
     return Math.round((monotonicClock() - this.#startedAt) * 1000);
   }
+}
+
+/** Runs have few. */
+function addOnce(versions: string[], version: Version | undefined): void {
+  if (version === undefined) return;
+  const text = `${version.name}@${version.version}`;
+  if (!versions.includes(text)) versions.push(text);
 }
 
 function at(site: string | undefined): string {

@@ -12,7 +12,7 @@ import {
   type StageRecord,
 } from "../capsule/capsule.js";
 import { encodeCapsuleInSteps } from "../capsule/encode-capsule.js";
-import { CborWriter, encodeValueInSteps } from "../capsule/encode-value.js";
+import { encodeValueInSteps, releaseWriter, takeWriter } from "../capsule/encode-value.js";
 import { currentEnvironment } from "../capsule/environment.js";
 import type { Snapshot } from "../capsule/snapshot.js";
 import { identityOf } from "../contract/contract-identity.js";
@@ -32,17 +32,37 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
   const { run, options, ...contents } = recording.contents();
   const values = new ValueTable();
   const calls: CallRecord[] = [];
-  for (const { input, outcome, ...call } of contents.calls) {
-    calls.push({ ...call, input: yield* values.addAll(input), outcome: yield* values.addOutcome(outcome) });
-  }
-  const effects: EffectRecord[] = [];
-  for (const { input, outcome, ...effect } of contents.effects) {
-    effects.push({
-      ...effect,
-      input: yield* values.addAll(input),
-      outcome: yield* values.addOutcome(outcome),
+  for (const call of contents.calls) {
+    calls.push({
+      stage: call.stage,
+      parent: call.parent,
+      ordinal: call.ordinal,
+      at: call.at,
+      duration: call.duration,
+      asynchronous: call.asynchronous,
+      delivered: call.delivered,
+      unprompted: call.unprompted,
+      input: yield* values.addAll(call.input),
+      outcome: yield* values.addOutcome(call.outcome),
     });
   }
+  const effects: EffectRecord[] = [];
+  for (const effect of contents.effects) {
+    effects.push({
+      name: effect.name,
+      call: effect.call,
+      ordinal: effect.ordinal,
+      at: effect.at,
+      duration: effect.duration,
+      asynchronous: effect.asynchronous,
+      delivered: effect.delivered,
+      unprompted: effect.unprompted,
+      item: effect.item,
+      input: yield* values.addAll(effect.input),
+      outcome: yield* values.addOutcome(effect.outcome),
+    });
+  }
+  values.close();
   const stages: StageRecord[] = [];
   for (const stage of contents.stages) {
     stages.push(stageRecord(stage));
@@ -79,37 +99,101 @@ function stageRecord({ definition, data, model }: StageEntry): StageRecord {
 const PIECE_BYTES = 256 * 1024;
 
 const TABLES = 32;
+/** Encoded up to this, a value is known by its bytes; it is found without a copy of them. */
+const SHORT_BYTES = 128;
+/** Of an estimated size up to this, a value is encoded at once, and so many of them between two pauses. */
+const SMALL_SIZE = 1024;
+const SMALL_VALUES = 16;
+const SMALLEST_SLAB = 512;
+const LARGEST_SLAB = 8192;
 
 /** The values of a capsule: those of equal content once. */
 class ValueTable {
   readonly bytes: Uint8Array[] = [];
-  readonly #writer = new CborWriter(4096);
+  readonly #writer = takeWriter();
   /** Several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
-  readonly #byChecksum = Array.from({ length: TABLES }, () => new Map<number, number[]>());
+  readonly #short: (Map<string, number> | undefined)[] = [];
+  readonly #byChecksum: (Map<number, number[]> | undefined)[] = [];
+  /** Holds short values, one behind the other. */
+  #slab = new Uint8Array(0);
+  #used = 0;
+  #sincePause = 0;
 
   *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
     const references: number[] = [];
-    for (const snapshot of snapshots) references.push(yield* this.#add(snapshot));
+    for (const snapshot of snapshots) {
+      if (snapshot.size > SMALL_SIZE) references.push(yield* this.#add(snapshot));
+      else {
+        references.push(this.#addSmall(snapshot));
+        if (this.#isPauseDue()) yield;
+      }
+    }
     return references;
   }
 
   *addOutcome(outcome: OutcomeSnapshot): Generator<undefined, OutcomeRecord> {
     if (outcome.status === "pending") return outcome;
-    const value = yield* this.#add(outcome.value);
+    const isSmall = outcome.value.size <= SMALL_SIZE;
+    const value = isSmall ? this.#addSmall(outcome.value) : yield* this.#add(outcome.value);
+    if (isSmall && this.#isPauseDue()) yield;
     return outcome.status === "ok"
       ? { status: "ok", value }
       : { status: "error", value, stack: outcome.stack };
   }
 
+  /** Nothing more is added. */
+  close(): void {
+    releaseWriter(this.#writer);
+  }
+
+  #isPauseDue(): boolean {
+    this.#sincePause += 1;
+    if (this.#sincePause < SMALL_VALUES) return false;
+    this.#sincePause = 0;
+    return true;
+  }
+
+  #addSmall(snapshot: Snapshot): number {
+    const writer = this.#writer;
+    writer.reset();
+    writer.snapshot(snapshot);
+    if (writer.length <= SHORT_BYTES) return this.#enterShort();
+    const bytes = writer.bytes();
+    return this.#enter(bytes, crc32(bytes));
+  }
+
   *#add(snapshot: Snapshot): Generator<undefined, number> {
     const bytes = yield* encodeValueInSteps(snapshot, this.#writer);
+    if (bytes.byteLength <= SHORT_BYTES) return this.#enterShort();
     yield;
     let checksum = crc32(bytes.byteLength <= PIECE_BYTES ? bytes : bytes.subarray(0, PIECE_BYTES));
     for (let offset = PIECE_BYTES; offset < bytes.byteLength; offset += PIECE_BYTES) {
       yield;
       checksum = crc32(bytes.subarray(offset, offset + PIECE_BYTES), checksum);
     }
-    const table = this.#byChecksum[checksum % TABLES] as Map<number, number[]>;
+    return this.#enter(bytes, checksum);
+  }
+
+  /** Enters what has just been written, which is short. */
+  #enterShort(): number {
+    const key = this.#writer.latin1();
+    const table = (this.#short[key.charCodeAt(key.length - 1) % TABLES] ??= new Map<string, number>());
+    const known = table.get(key);
+    if (known !== undefined) return known;
+    if (this.#used + key.length > this.#slab.length) {
+      this.#slab = new Uint8Array(Math.min(Math.max(2 * this.#slab.length, SMALLEST_SLAB), LARGEST_SLAB));
+      this.#used = 0;
+    }
+    const bytes = this.#slab.subarray(this.#used, this.#used + key.length);
+    this.#used += key.length;
+    this.#writer.copyTo(bytes);
+    const reference = this.bytes.push(bytes) - 1;
+    table.set(key, reference);
+    return reference;
+  }
+
+  #enter(bytes: Uint8Array, checksum: number): number {
+    const table = (this.#byChecksum[checksum % TABLES] ??= new Map<number, number[]>());
     const alike = table.get(checksum) ?? [];
     const known = alike.find((reference) => Buffer.compare(this.bytes[reference] as Uint8Array, bytes) === 0);
     if (known !== undefined) return known;

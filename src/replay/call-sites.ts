@@ -4,7 +4,7 @@
  * taken. In memory beside the replay's recording, and no part of a capsule.
  */
 import type { Capsule, CapsuleEvent, EventKind } from "../capsule/capsule.js";
-import { encodeValue } from "../capsule/encode-value.js";
+import { isEncodedAs } from "../capsule/encode-value.js";
 import type { Snapshot } from "../capsule/snapshot.js";
 import { markSite, siteOf } from "../record/call-site.js";
 import type { Recording, RecordingContents } from "../record/recording.js";
@@ -103,7 +103,7 @@ export class CallSites {
     return input.every((snapshot, position) => {
       if (snapshot.size > LARGE_INPUT) return true;
       const bytes = this.#capsule.values[was[position] as number] as Uint8Array;
-      return Buffer.compare(encodeValue(snapshot), bytes) === 0;
+      return isEncodedAs(snapshot, bytes);
     });
   }
 

@@ -5,7 +5,7 @@ import type { ReplayHost } from "../hindcast.js";
 import { createRunId, drawSeed } from "../ids.js";
 import { wallClock } from "../originals.js";
 import { Recording } from "../record/recording.js";
-import { createRecordingConductor } from "../record/recording-conductor.js";
+import { RecordingConductor } from "../record/recording-conductor.js";
 import { sealRecording } from "../record/seal-recording.js";
 import { Run } from "../stage/run.js";
 import { callInRun } from "../stage/stage.js";
@@ -27,7 +27,7 @@ export async function recordRun(
     startedAt,
     definition,
     listeners: [recording],
-    conductor: createRecordingConductor(recording, turns),
+    conductor: new RecordingConductor(recording, turns),
     captures: host.captures,
     report: () => undefined,
   });

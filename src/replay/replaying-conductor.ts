@@ -33,6 +33,7 @@ import type {
   StreamItem,
 } from "../stage/seam.js";
 import { suspend } from "../stage/scopes.js";
+import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
 import { type Passage, passageOfResult } from "../streams/passage.js";
@@ -225,10 +226,7 @@ export class ReplayingConductor implements Conductor, RunListener {
         if (frozen || call.parent === undefined) pass(false);
         else this.#settleItem(call, index, pass);
       };
-      promise.then(
-        (value) => arrive({ status: "ok", value }),
-        (error: unknown) => arrive({ status: "error", error }),
-      );
+      whenSettled(promise, arrive);
     });
   }
 
@@ -454,11 +452,7 @@ export class ReplayingConductor implements Conductor, RunListener {
           reject(outcome.error);
         });
       };
-      // Through a promise, which settles once whatever a stand-in's own `then` does.
-      Promise.resolve(promise).then(
-        (value) => arrive({ status: "ok", value }),
-        (error: unknown) => arrive({ status: "error", error }),
-      );
+      whenSettled(promise, arrive);
     });
   }
 
@@ -740,13 +734,4 @@ function standIn(substitute: (...input: never[]) => unknown, input: readonly unk
 function returnOrThrow(outcome: Outcome): unknown {
   if (outcome.status === "ok") return outcome.value;
   throw outcome.error;
-}
-
-function settlePromise(
-  outcome: Outcome,
-  resolve: (value: unknown) => void,
-  reject: (error: unknown) => void,
-): void {
-  if (outcome.status === "ok") resolve(outcome.value);
-  else reject(outcome.error);
 }

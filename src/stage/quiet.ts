@@ -8,6 +8,15 @@ export function isQuiet(): boolean {
   return depth > 0;
 }
 
+/** Nothing is captured until `endQuiet` is called, which must be in a `finally`. For where a function costs too much. */
+export function beginQuiet(): void {
+  depth += 1;
+}
+
+export function endQuiet(): void {
+  depth -= 1;
+}
+
 /** Calls `body`; nothing in it is captured. */
 export function quietly<T>(body: () => T): T {
   depth += 1;

@@ -2,7 +2,7 @@ import type { Context } from "@opentelemetry/api";
 import type { ContractIssue } from "../errors.js";
 import type { Side } from "../contract/contract.js";
 import type { Definition, Outcome } from "./definition.js";
-import { quietly } from "./quiet.js";
+import { beginQuiet, endQuiet } from "./quiet.js";
 import type {
   CaptureSource,
   Conductor,
@@ -43,7 +43,7 @@ export class Run implements ObservedRun {
   trace: { readonly traceId: string; readonly spanId: string } | undefined;
   readonly #listeners: readonly RunListener[];
   readonly #report: RunOptions["report"];
-  #ending: (() => void)[] = [];
+  #ending: (() => void)[] | undefined;
   #calls = 0;
   #closed = false;
 
@@ -92,17 +92,20 @@ export class Run implements ObservedRun {
 
   /** Calls `body` when the root has settled. */
   atEnd(body: () => void): void {
-    this.#ending.push(body);
+    (this.#ending ??= []).push(body);
   }
 
   #close(outcome: Outcome): void {
     this.#closed = true;
-    for (const body of this.#ending.splice(0)) body();
+    const ending = this.#ending;
+    this.#ending = undefined;
+    if (ending !== undefined) for (const body of ending) body();
     this.#tell((listener) => listener.runEnded(this, outcome));
   }
 
   #tell(of: (listener: RunListener) => void): void {
-    quietly(() => {
+    beginQuiet();
+    try {
       for (const listener of this.#listeners) {
         try {
           of(listener);
@@ -110,6 +113,8 @@ export class Run implements ObservedRun {
           this.#report("listener", error);
         }
       }
-    });
+    } finally {
+      endQuiet();
+    }
   }
 }

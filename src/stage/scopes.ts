@@ -8,6 +8,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
+import { withScope } from "./scoped-context.js";
 import type { StageCall } from "./stage-call.js";
 
 /** Inside an effect: what happens there is the effect's own business, and replay will not come by. */
@@ -32,14 +33,14 @@ export function activeContext(): Context {
 }
 
 /** The innermost call of any instance, or undefined outside runs and inside effects. */
-export function activeCall(): StageCall | undefined {
-  const scope = activeContext().getValue(KEY);
+export function activeCall(active: Context = activeContext()): StageCall | undefined {
+  const scope = active.getValue(KEY);
   return scope === SUSPENDED ? undefined : (scope as StageCall | undefined);
 }
 
 /** The innermost call of the given instance. */
-export function activeCallOf(owner: object): StageCall | undefined {
-  let call = activeCall();
+export function activeCallOf(owner: object, active?: Context): StageCall | undefined {
+  let call = activeCall(active);
   while (call !== undefined && call.run.owner !== owner) call = call.outer;
   return call;
 }
@@ -48,15 +49,15 @@ export function activeCallOf(owner: object): StageCall | undefined {
  * What a new call is made in, of whichever instance. Calls whose run is over are passed by: a pipeline that starts itself
  * again from a timer would otherwise hold on to every run before it.
  */
-export function outerCall(): StageCall | undefined {
-  let call = activeCall();
+export function outerCall(active?: Context): StageCall | undefined {
+  let call = activeCall(active);
   while (call?.run.closed === true) call = call.outer;
   return call;
 }
 
 /** Whether the current code is part of an effect. */
-export function isSuspended(): boolean {
-  return activeContext().getValue(KEY) === SUSPENDED;
+export function isSuspended(active: Context = activeContext()): boolean {
+  return active.getValue(KEY) === SUSPENDED;
 }
 
 /** Whether the current code is telemetry's own work, an exporter's say: no part of the program, whatever its scope. */
@@ -66,7 +67,7 @@ export function isSuppressed(): boolean {
 
 /** `base` with `call` as its scope. */
 export function withCall(base: Context, call: StageCall): Context {
-  return base.setValue(KEY, call);
+  return withScope(base, KEY, call);
 }
 
 /** Calls `body` in `scoped`. */
@@ -87,5 +88,5 @@ export function detached<T>(body: () => T): T {
 
 /** Calls `body` as the inside of an effect. */
 export function suspend<T>(body: () => T): T {
-  return runIn(activeContext().setValue(KEY, SUSPENDED), body);
+  return runIn(withScope(activeContext(), KEY, SUSPENDED), body);
 }

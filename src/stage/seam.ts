@@ -37,6 +37,8 @@ export interface ObservedCall {
   readonly model: Version | undefined;
   /** Whether it has returned a promise. */
   readonly asynchronous: boolean;
+  /** Left here by telemetry until the call has ended. */
+  telemetry: object | undefined;
   /** How many effects of that name the call has begun before; counts one more. */
   nextEffect(name: string): number;
 }

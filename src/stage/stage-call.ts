@@ -17,6 +17,7 @@ export class StageCall implements ObservedCall {
   readonly data: Version | undefined;
   readonly model: Version | undefined;
   asynchronous = false;
+  telemetry: ObservedCall["telemetry"];
   #effects: Map<string, number> | undefined;
   #stages: Map<string, number> | undefined;
   #random: (() => number) | undefined;

@@ -21,6 +21,7 @@ import type { Replacement } from "./seam.js";
 import { rootInput } from "./root-input.js";
 import type { Run } from "./run.js";
 import { activeCallOf, activeContext, isSuspended, outerCall, runIn, withCall } from "./scopes.js";
+import { settlePromise } from "./settlement.js";
 import { StageCall } from "./stage-call.js";
 import { followThenable } from "./thenable.js";
 
@@ -35,12 +36,13 @@ export function callStage(
   self: unknown,
   input: readonly unknown[],
 ): unknown {
-  const parent = activeCallOf(host);
+  const active = activeContext();
+  const parent = activeCallOf(host, active);
   if (parent !== undefined && !parent.run.closed) {
     return callInRun(parent.run, parent, definition, body, self, input);
   }
   // What outlives a replay must not begin to live; what outlives a recorded run is a root of its own.
-  const plain = parent?.run.conductor?.replaying === true || isSuspended();
+  const plain = parent?.run.conductor?.replaying === true || isSuspended(active);
   const run = plain ? undefined : host.open(definition, input);
   if (run === undefined) return callChecked(undefined, definition, body as Callable, self, input);
   return callInRun(run, undefined, definition, body, self, input);
@@ -55,11 +57,12 @@ export function callInRun(
   self: unknown,
   input: readonly unknown[],
 ): unknown {
-  const call = new StageCall(run, definition, parent, outerCall(), input);
+  const active = activeContext();
+  const call = new StageCall(run, definition, parent, outerCall(active), input);
   const { conductor } = run;
   const isRecordedRoot = parent === undefined && conductor !== undefined;
   const root = isRecordedRoot ? rootInput(call, conductor, input) : undefined;
-  const context = withCall(run.begin(call, root?.recorded ?? input, activeContext()), call);
+  const context = run.begin(call, root?.recorded ?? input, withCall(active, call));
   const given = root?.open() ?? input;
   let result: unknown;
   try {
@@ -95,14 +98,14 @@ function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>
       const pass = (delivered: boolean): void => {
         if (passage !== undefined) return resolve(stageStream(call, context, passage, delivered));
         call.run.end(call, outcome, delivered);
-        if (outcome.status === "ok") resolve(outcome.value);
-        else reject(outcome.error);
+        settlePromise(outcome, resolve, reject);
       };
       const { conductor, closed } = call.run;
       // A root is awaited by whoever is outside: there is no order for it to keep.
       if (conductor === undefined || closed || call.parent === undefined) pass(false);
       else conductor.settle(call, pass, passage !== undefined);
     };
+    // At once, and before whoever awaits it: with one of a subclass another promise in between would be late.
     promise.then(
       (value) => settle({ status: "ok", value }),
       (error: unknown) => settle({ status: "error", error }),
@@ -110,12 +113,33 @@ function follow(call: StageCall, context: Context, promise: PromiseLike<unknown>
   });
 }
 
+/** As `follow` does it, for the promises of most roots: with one promise less. */
+function followRoot(call: StageCall, context: Context, promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    (value) => {
+      const passage = passageOfResult(call.definition, value);
+      if (passage !== undefined) return stageStream(call, context, passage, false);
+      call.run.end(call, { status: "ok", value }, false);
+      return value;
+    },
+    (error: unknown) => {
+      call.run.end(call, { status: "error", error }, false);
+      throw error;
+    },
+  );
+}
+
 /** Follows a promise, and gives one that has the members that somebody has put on it. */
 function followPromise(call: StageCall, context: Context, promise: object): Promise<unknown> {
-  const followed = follow(call, context, promise as Promise<unknown>);
   // Node itself puts symbols on promises, so that to look for those alone would cost every call.
-  if (Object.getOwnPropertyNames(promise).length > 0) copyMembers(promise, followed);
-  return followed;
+  if (Object.getOwnPropertyNames(promise).length > 0) {
+    const followed = follow(call, context, promise as Promise<unknown>);
+    copyMembers(promise, followed);
+    return followed;
+  }
+  return call.parent === undefined
+    ? followRoot(call, context, promise as Promise<unknown>)
+    : follow(call, context, promise as Promise<unknown>);
 }
 
 function isPlainPromise(value: PromiseLike<unknown>): boolean {

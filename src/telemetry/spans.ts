@@ -9,6 +9,7 @@ import {
   type Span,
   SpanStatusCode,
   type Tracer,
+  type TracerProvider,
   trace,
 } from "@opentelemetry/api";
 import type { Version } from "../capsule/capsule.js";
@@ -36,43 +37,53 @@ import {
 } from "./names.js";
 import { keepProcessorOutOfRuns } from "./span-processor.js";
 
-/** A listener that makes spans, or undefined where no tracer provider is registered. */
+/** What is kept of a call on itself until it has ended. */
+interface Traced {
+  readonly span: Span;
+  violations: number;
+}
+
+let known: { readonly provider: TracerProvider; readonly listener: RunListener } | undefined;
+
+/** What makes spans, or undefined where no tracer provider is registered. The same one as long as the provider is. */
 export function createSpanListener(version: string): RunListener | undefined {
-  const provider = trace.getTracerProvider();
-  if (provider instanceof ProxyTracerProvider) {
-    const tracer = provider.getDelegateTracer(SCOPE_NAME, version);
+  const registered = trace.getTracerProvider();
+  const isProxy = registered instanceof ProxyTracerProvider;
+  // Who has registered none has a delegate that does nothing.
+  const provider = isProxy ? registered.getDelegate() : registered;
+  if (known?.provider === provider) return known.listener;
+  if (isProxy) {
+    const tracer = registered.getDelegateTracer(SCOPE_NAME, version);
     if (tracer === undefined) return undefined;
     keepProcessorOutOfRuns(tracer);
   }
-  return spanListener(trace.getTracer(SCOPE_NAME, version));
+  known = { provider, listener: spanListener(provider.getTracer(SCOPE_NAME, version)) };
+  return known.listener;
 }
 
 function spanListener(tracer: Tracer): RunListener {
-  const spans = new Map<ObservedCall, Span>();
-  const violations = new Map<ObservedCall, number>();
   return {
     callStarted(call, _input, context): Context {
       const span = tracer.startSpan(spanName(call.definition), { attributes: attributesOf(call) }, context);
-      spans.set(call, span);
+      call.telemetry = { span, violations: 0 } satisfies Traced;
       if (call.parent === undefined) call.run.trace = identityOf(span);
       return trace.setSpan(context, span);
     },
+    // Calls that nobody waited for go on after their run; their spans end with them.
     callEnded(call, outcome) {
-      const span = spans.get(call);
-      if (span === undefined) return;
-      spans.delete(call);
-      const count = violations.get(call);
-      if (count !== undefined) span.setAttribute(VIOLATIONS, count);
+      const traced = call.telemetry as Traced | undefined;
+      if (traced === undefined) return;
+      const { span, violations } = traced;
+      call.telemetry = undefined;
+      if (violations > 0) span.setAttribute(VIOLATIONS, violations);
       if (outcome.status === "error") fail(span, outcome);
       span.end();
     },
     contractViolated(call) {
-      violations.set(call, (violations.get(call) ?? 0) + 1);
+      const traced = call.telemetry as Traced | undefined;
+      if (traced !== undefined) traced.violations += 1;
     },
-    runEnded() {
-      // Calls that nobody waited for go on; their spans end with them.
-      violations.clear();
-    },
+    runEnded: () => undefined,
   };
 }
 

@@ -27,8 +27,9 @@ async function threads(dir: string): Promise<number[]> {
   return Promise.all(
     Array.from({ length: WORKERS }, async () => {
       const worker = new Worker(program, { eval: true, workerData: { dir } });
+      const exit = once(worker, "exit");
       const [stored] = (await once(worker, "message")) as [number];
-      await once(worker, "exit");
+      await exit;
       return stored;
     }),
   );
@@ -38,8 +39,9 @@ async function processes(): Promise<number[]> {
   return Promise.all(
     Array.from({ length: WORKERS }, async () => {
       const worker = cluster.fork();
+      const exit = once(worker, "exit");
       const [stored] = (await once(worker, "message")) as [number];
-      await once(worker, "exit");
+      await exit;
       return stored;
     }),
   );
