@@ -266,7 +266,8 @@ export class Recording implements RunListener {
       unprompted,
       item,
     });
-    if (effect.record !== undefined) (this.#effectConversions ??= new Map()).set(index, effect.record);
+    if (effect.record !== undefined)
+      (this.#effectConversions ??= new Map<number, Conversion>()).set(index, effect.record);
     this.#enter("effect-start", index);
     return index;
   }

@@ -259,4 +259,4 @@ test(`G2, G8: ${VALUES} hostile values, as arguments and results of stages and e
   expect(capsules.waiting).toBe(0);
   expect(read.length + capsules.lost.queue).toBe(runs.ended);
   expect(grown).toBeLessThan(HEAP_BYTES);
-});
+}, 120_000);
