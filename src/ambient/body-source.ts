@@ -36,8 +36,8 @@ let isPatched = false;
 /** Of Request and Response: Node loads them when they are first asked for, so they wait for the first that comes. */
 const later: Undo[] = [];
 let fromOutside = new WeakSet<object>();
-/** What the program has of the streams of their bodies. */
-let streams = new WeakMap<object, ReadableStream>();
+/** What the program has of the streams of their bodies, and in which run. */
+let streams = new WeakMap<object, { readonly stream: ReadableStream; readonly run: object }>();
 
 export function patchBodies(): Undo[] {
   isPatched = true;
@@ -91,6 +91,7 @@ function patchBody(what: Body): Undo[] {
       const copy = original.call(this) as object;
       if (!fromOutside.has(this)) return copy;
       // Each has a part of the body now.
+      streams.delete(this);
       for (const part of [this, copy]) comesFromOutside(part);
       return copy;
     }, original),
@@ -143,8 +144,8 @@ function createStreamGetter(what: Body, original: Getter): Getter {
     // Inside of an effect it is itself.
     if (body === null || !fromOutside.has(this) || isSuspended()) return body;
     const known = streams.get(this);
-    if (known !== undefined) return known;
     const capture = captured("bodies");
+    if (known !== undefined && (capture === undefined || capture.call.run === known.run)) return known.stream;
     if (capture === undefined || body.locked) return body;
     const { call, conductor } = capture;
     // To look whether there is one is no reading: it may be done in a replay alone.
@@ -152,7 +153,7 @@ function createStreamGetter(what: Body, original: Getter): Getter {
     const stream = conductor.effect(effect, [this], () => body) as ReadableStream;
     // As its copy it has all that somebody has put on the body.
     Reflect.deleteProperty(stream, "pipeThrough");
-    streams.set(this, stream);
+    streams.set(this, { stream, run: call.run });
     return stream;
   };
 }
@@ -161,7 +162,7 @@ function createStreamGetter(what: Body, original: Getter): Getter {
 function createUsedGetter(original: Getter): Getter {
   return function (this: object): unknown {
     const isUsed = original.call(this);
-    const stream = streams.get(this);
-    return isUsed === false && stream !== undefined ? Readable.isDisturbed(stream as never) : isUsed;
+    const known = streams.get(this);
+    return isUsed === false && known !== undefined ? Readable.isDisturbed(known.stream as never) : isUsed;
   };
 }

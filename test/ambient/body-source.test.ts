@@ -159,6 +159,13 @@ describe("G4: each way of reading", () => {
       if (content.body === null || content.bodyUsed) return "none";
       return [await content.text(), content.bodyUsed];
     },
+    "a clone, after a look at the body": async (content) => {
+      const body = content.body;
+      const clone = content.clone();
+      const chunks: number[] = [];
+      for await (const chunk of content.body as ReadableStream<Uint8Array>) chunks.push(chunk.length);
+      return [await clone.text(), chunks, body === content.body];
+    },
     "another body, made of this one": (content) => new Response(content.body).text(),
     ...("textStream" in Response.prototype
       ? {
