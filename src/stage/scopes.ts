@@ -27,9 +27,24 @@ let fallback: AsyncLocalStorage<Context> | undefined;
 
 /** The active context, whoever carries it. */
 export function activeContext(): Context {
-  const active = context.active();
+  const active = managedContext() ?? ROOT_CONTEXT;
   if (fallback === undefined || active.getValue(KEY) !== undefined) return active;
   return fallback.getStore() ?? active;
+}
+
+/** What the registered context manager calls active; undefined where it throws. */
+function managedContext(): Context | undefined {
+  try {
+    return context.active();
+  } catch {
+    return undefined; // told for each scope that is opened, and not wherever somebody looks for one
+  }
+}
+
+/** Tells the instance whose scope it is of a context manager that has failed. */
+function reportOf(scoped: Context, error: unknown): void {
+  const scope = scoped.getValue(KEY);
+  if (scope !== undefined && scope !== SUSPENDED) (scope as StageCall).run.report("listener", error);
 }
 
 /** The innermost call of any instance, or undefined outside runs and inside effects. */
@@ -70,20 +85,42 @@ export function withCall(base: Context, call: StageCall): Context {
   return withScope(base, KEY, call);
 }
 
-/** Calls `body` in `scoped`. */
+/** Calls `body` in `scoped`: once, whatever the registered context manager does, which is somebody else's and may throw. */
 export function runIn<T>(scoped: Context, body: () => T): T {
-  return context.with(scoped, () => {
-    if (context.active() === scoped) return body();
-    if (fallback === undefined) fallback = new AsyncLocalStorage();
-    return fallback.run(scoped, body);
-  });
+  let begun = false;
+  let ended: { readonly value: T } | undefined;
+  try {
+    return context.with(scoped, () => {
+      begun = true;
+      const value = isActive(scoped) ? body() : runInOwn(scoped, body);
+      ended = { value };
+      return value;
+    });
+  } catch (error) {
+    // The body's own; or no stack is left, and then none is for the body either.
+    if (ended === undefined && (begun || error instanceof RangeError)) throw error;
+    reportOf(scoped, error);
+    return ended === undefined ? runInOwn(scoped, body) : ended.value;
+  }
+}
+
+function isActive(scoped: Context): boolean {
+  try {
+    return context.active() === scoped;
+  } catch (error) {
+    reportOf(scoped, error);
+    return false;
+  }
+}
+
+function runInOwn<T>(scoped: Context, body: () => T): T {
+  if (fallback === undefined) fallback = new AsyncLocalStorage();
+  return fallback.run(scoped, body);
 }
 
 /** Calls `body` outside of every run, so that what it sets off belongs to none and keeps none alive. */
 export function detached<T>(body: () => T): T {
-  return context.with(ROOT_CONTEXT, () =>
-    fallback === undefined ? body() : fallback.run(ROOT_CONTEXT, body),
-  );
+  return runIn(ROOT_CONTEXT, () => (fallback === undefined ? body() : fallback.run(ROOT_CONTEXT, body)));
 }
 
 /** Calls `body` as the inside of an effect. */

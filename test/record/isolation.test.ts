@@ -295,6 +295,45 @@ describe("hooks are no part of a run", () => {
 });
 
 describe("telemetry", () => {
+  test.each<[string, Partial<ContextManager>]>([
+    ["active throws", { active: fail }],
+    ["with throws, and calls nothing", { with: fail }],
+    [
+      "with throws after what it was to call",
+      {
+        with: (_context, body, self, ...input) => {
+          Reflect.apply(body, self, input);
+          throw boom;
+        },
+      },
+    ],
+  ])("G2: a context manager whose %s", async (_how, broken) => {
+    const manager: ContextManager = {
+      active: () => ROOT_CONTEXT,
+      with: (_context, body, self, ...input) => Reflect.apply(body, self, input),
+      bind: (_context, target) => target,
+      enable: () => manager,
+      disable: () => manager,
+      ...broken,
+    };
+    context.setGlobalContextManager(manager);
+    const hc = hindcast({ service: "isolation", onError: () => undefined });
+    let calls = 0;
+    const step = hc.tool({ name: "step" }, async (x: number) => {
+      calls += 1;
+      if (x < 0) throw new RangeError("its own");
+      return x + 1;
+    });
+    const read = hc.effect({ name: "read" }, async (x: number) => x);
+    const flow = hc.pipeline({ name: "flow" }, async (x: number) => step(await read(x)));
+    expect(await flow(1)).toBe(2);
+    await expect(flow(-5)).rejects.toThrow("its own");
+    expect(calls).toBe(2);
+    await hc.close();
+    expect(hc.stats().capsules.stored).toBeGreaterThanOrEqual(2);
+    expect(hc.stats().failures.listener).toBeGreaterThan(0);
+  });
+
   const everything = new Proxy({}, { get: () => fail });
   const providers: readonly (readonly [string, TracerProvider])[] = [
     ["a provider that throws", { getTracer: fail }],

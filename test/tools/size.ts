@@ -2,11 +2,11 @@
 import { sizesOf } from "./entry-size.js";
 
 /**
- * The design's budget is 12 kB; the ceiling is where it stands. It went up from 17.1 kB for noticing what is not
- * declared, which is there at start because the first run may begin at once.
+ * The design's budget is 12 kB; the ceiling is where it stands. It went up from 17.1 kB for streams, `fetch`, bodies and
+ * noticing what is not declared, which are there at start because the first run may begin at once.
  */
 const BUDGET_BYTES = 12_000;
-const CEILING_BYTES = 30_000;
+const CEILING_BYTES = 28_900;
 
 const core = await sizesOf("hindcast");
 const withStore = await sizesOf("hindcast, fileStore, keep");

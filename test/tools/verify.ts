@@ -10,6 +10,7 @@ const steps: readonly (readonly [title: string, script: string])[] = [
   ["package: exports, types, files", "check:package"],
   ["size of the core entry", "check:size"],
   ["unused files, exports, dependencies", "check:unused"],
+  ["guard of the path of a call", "bench:guard"],
   ["record and replay across Node lines", "test:compat"],
   ["tests", "test"],
 ];
