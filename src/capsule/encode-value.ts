@@ -80,6 +80,8 @@ const ONE_STEP_SIZE = 32 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 const SMALLEST_BUFFER = 256;
 const NEW_BYTES = 4096;
+/** A larger buffer is not kept for the next value. */
+const KEPT_BYTES = 2 * CHUNK_BYTES;
 /** What is copied, or summed up, in one go. */
 const PIECE_BYTES = 256 * 1024;
 
@@ -152,6 +154,8 @@ export class CborWriter {
   }
 
   reset(): void {
+    // A writer is used again for as long as the process lives, and must not hold on to what one value took.
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(NEW_BYTES);
     this.#length = 0;
     this.#chunks = [];
     this.#chunkBytes = 0;
@@ -614,7 +618,10 @@ function written(snapshot: Snapshot): CborWriter {
 
 /** One copied value as CBOR. */
 export function encodeValue(snapshot: Snapshot): Uint8Array {
-  return written(snapshot).bytes();
+  const writer = written(snapshot);
+  const bytes = writer.bytes();
+  writer.reset();
+  return bytes;
 }
 
 /** Whether those are the bytes of a copied value. */
