@@ -94,9 +94,15 @@ const logs: Readonly<Record<string, () => Promise<() => void>>> = {
   },
 };
 
-const log = await logs[kind]?.();
-if (log === undefined)
+const write = await logs[kind]?.();
+if (write === undefined)
   throw new Error(`usage: logging-process KIND [COUNT], KIND one of ${Object.keys(logs).join()}`);
+// The losers of a race run on after their run, and may log when the destination is already closed: most
+// loggers end the process then.
+let isOpen = true;
+const log = (): void => {
+  if (isOpen) write();
+};
 
 // A program may wait for nothing but the timer of a signal, which keeps no process alive.
 const alive = setInterval(() => undefined, 1_000);
@@ -134,5 +140,6 @@ console.error(`\nlogging to ${kind}: ${hc.stats().runs.ended} runs, ${hc.stats()
 for (const reason of reasons.slice(0, 3)) console.error(reason);
 await hc.close();
 clearInterval(alive);
+isOpen = false;
 for (const close of closing) await close();
 rmSync(directory, { recursive: true });
