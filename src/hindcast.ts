@@ -218,8 +218,10 @@ class Instance implements Hindcast, ReplayHost {
       report: this.#report,
     };
     // Last of all: an instance that could not be made leaves nothing patched.
-    // One that keeps nothing records nothing, and has no use for patches.
-    this.#releaseAmbient = captureAmbient(this.#keep.length > 0 ? this.captures : new Map());
+    // One that keeps nothing records nothing, and has no use for patches, or for an encoder.
+    const records = this.#keep.length > 0;
+    this.#releaseAmbient = captureAmbient(records ? this.captures : new Map());
+    if (records) this.#queue.prepare();
     if (signals.length > 0) void this.#respondTo(signals, deadline);
   }
 

@@ -34,6 +34,7 @@ export function* encodeCapsuleInSteps(capsule: Capsule): Generator<undefined, Ui
     body.value(rest[name]);
   }
   for (const { name, length, at } of lists) {
+    yield;
     body.text(name);
     body.array(length);
     for (let index = 0; index < length; index++) {

@@ -11,6 +11,7 @@
  * 4. Each recording that was added ends up in exactly one counter.
  */
 import type { CapsuleSummary } from "../capsule/capsule.js";
+import { currentEnvironment } from "../capsule/environment.js";
 import { monotonicClock, setImmediateOriginal } from "../originals.js";
 import { detached } from "../stage/scopes.js";
 import type { FailureSource } from "../stage/seam.js";
@@ -54,7 +55,7 @@ export class CapsuleQueue {
   /** Estimated bytes of all that is on its way. */
   #bytes = 0;
   #scheduled = false;
-  /** The encoder; loaded when the first run is kept. */
+  /** The encoder; loaded by `prepare`, or when the first run is kept. */
   #encoder: Encoder | undefined;
   /** What is with the store: the rules that kept it, and the sequence of its first run. */
   #appending: { readonly kept: readonly string[]; readonly from: number } | undefined;
@@ -66,6 +67,15 @@ export class CapsuleQueue {
     this.#maximumBytes = maximumBytes;
     this.#batchBytesLimit = Math.min(BATCH_BYTES, maximumBytes * BATCH_PART);
     this.#report = report;
+  }
+
+  /**
+   * Does at the start of the program what would hold up the event loop when the first run is kept: the
+   * encoder is loaded (4 ms), and Intl asked where we are (13 ms for its first answer).
+   */
+  prepare(): void {
+    currentEnvironment();
+    detached(() => void this.#load());
   }
 
   /** Recordings and capsules on their way. */
@@ -141,7 +151,7 @@ export class CapsuleQueue {
     // A run's end sets this off, but it is no part of the run, and must not keep its scope alive.
     detached(() => {
       if (this.#encoder !== undefined) setImmediateOriginal(this.#slice);
-      else void this.#load();
+      else void this.#load().then(() => setImmediateOriginal(this.#slice));
     });
     // Not before: where no stack is left for it, it is the next run that sets it off.
     this.#scheduled = true;
@@ -152,9 +162,7 @@ export class CapsuleQueue {
       this.#encoder = await import("./seal-recording.js");
     } catch (error) {
       this.#report("codec", error);
-      for (let run = this.#line.next(); run !== undefined; run = this.#line.next()) this.#letGo(run, "codec");
     }
-    setImmediateOriginal(this.#slice);
   }
 
   readonly #slice = (): void => {
@@ -173,17 +181,19 @@ export class CapsuleQueue {
   }
 
   #encode(): void {
+    if (this.#encoder === undefined) {
+      for (let run = this.#line.next(); run !== undefined; run = this.#line.next()) this.#letGo(run, "codec");
+      return;
+    }
     const urgent = this.#bytes * 2 > this.#maximumBytes;
     const until = monotonicClock() + (urgent ? URGENT_SLICE_MILLISECONDS : SLICE_MILLISECONDS);
     while (!this.#isBatchFull() && monotonicClock() < until) {
-      if (!this.#step()) return;
+      if (!this.#step(this.#encoder)) return;
     }
   }
 
   /** Encodes a little of a run; false where there is nothing to encode. */
-  #step(): boolean {
-    const encoder = this.#encoder;
-    if (encoder === undefined) return false;
+  #step(encoder: Encoder): boolean {
     if (this.#sealing === undefined) {
       const run = this.#line.next();
       if (run === undefined) return false;

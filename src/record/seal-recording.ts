@@ -1,6 +1,6 @@
 /**
  * Makes a capsule of a recording: the part that costs, which is done later, and only for runs that
- * are kept. The library loads this file, and the encoder behind it, when the first run is kept.
+ * are kept. The library loads this file, and the encoder behind it, apart from the rest.
  */
 import { crc32 } from "node:zlib";
 import {
@@ -12,8 +12,8 @@ import {
   type StageRecord,
 } from "../capsule/capsule.js";
 import { encodeCapsuleInSteps } from "../capsule/encode-capsule.js";
-import { encodeValueInSteps, releaseWriter, takeWriter } from "../capsule/encode-value.js";
 import { currentEnvironment } from "../capsule/environment.js";
+import { encodeValueInSteps, releaseWriter, takeWriter } from "../capsule/encode-value.js";
 import type { Snapshot } from "../capsule/snapshot.js";
 import { identityOf } from "../contract/contract-identity.js";
 import type { OutcomeSnapshot, Recording, StageEntry } from "./recording.js";
@@ -103,7 +103,7 @@ const TABLES = 32;
 const SHORT_BYTES = 128;
 /** Of an estimated size up to this, a value is encoded at once, and so many of them between two pauses. */
 const SMALL_SIZE = 1024;
-const SMALL_VALUES = 16;
+const SMALL_VALUES = 8;
 const SMALLEST_SLAB = 512;
 const LARGEST_SLAB = 8192;
 
