@@ -76,6 +76,12 @@ const STEP_BYTES = 64 * 1024;
 const STEP_PARTS = 16;
 /** Values of an estimated size up to this are a step by themselves; most are, and need no generator. */
 const ONE_STEP_SIZE = 32 * 1024;
+/** Of a text, what is written in one go. */
+const TEXT_UNITS = 16 * 1024;
+/** Texts of fewer units are measured before they are written; it is faster only for longer ones. */
+const WRITTEN_FIRST = 512;
+/** U+FFFD as UTF-8. */
+const REPLACEMENT = Buffer.from("\ufffd");
 /** A buffer that has grown to this is put aside when it is full: copying it would be work for nothing. */
 const CHUNK_BYTES = 64 * 1024;
 const SMALLEST_BUFFER = 256;
@@ -232,6 +238,7 @@ export class CborWriter {
   text(text: string): void {
     const units = text.length;
     if (units < SHORT_TEXT && this.#shortAscii(text)) return;
+    if (units >= WRITTEN_FIRST && units <= TEXT_UNITS && this.#textWrittenFirst(text)) return;
     if (!text.isWellFormed()) {
       // A lone surrogate has no UTF-8; its UTF-16 has.
       this.#named(NAMED.utf16, 2);
@@ -340,24 +347,73 @@ export class CborWriter {
 
   /** A long text, a piece at a time. */
   *#textInSteps(text: string): Generator<undefined, void> {
-    let size = 0;
-    let wellFormed = true;
+    if (text.length < 0x1_0000) return this.text(text);
+    const [buffer, length, chunks, chunkBytes] = [
+      this.#buffer,
+      this.#length,
+      this.#chunks.length,
+      this.#chunkBytes,
+    ];
+    // Its length is known when it is written. So long a text has a head of five bytes.
+    const head = Buffer.from([MAJOR.text | 26, 0, 0, 0, 0]);
+    this.#putAside();
+    this.#chunks.push(head);
+    this.#chunkBytes += head.length;
+    const from = this.length;
     for (const piece of piecesOf(text)) {
-      size += Buffer.byteLength(piece);
-      wellFormed &&= piece.isWellFormed();
+      if (!this.#utf8(piece)) {
+        this.#buffer = buffer;
+        this.#length = length;
+        this.#chunks.length = chunks;
+        this.#chunkBytes = chunkBytes;
+        return yield* this.#utf16InSteps(text);
+      }
       yield;
     }
-    if (wellFormed) this.#head(MAJOR.text, size);
-    else {
-      this.#named(NAMED.utf16, 2);
-      this.#head(MAJOR.bytes, text.length * 2);
-    }
+    head.writeUInt32BE(this.length - from, 1);
+  }
+
+  *#utf16InSteps(text: string): Generator<undefined, void> {
+    this.#named(NAMED.utf16, 2);
+    this.#head(MAJOR.bytes, text.length * 2);
     for (const piece of piecesOf(text)) {
-      const encoding = wellFormed ? "utf8" : "utf16le";
-      this.#reserve(Buffer.byteLength(piece, encoding));
-      this.#length += this.#buffer.write(piece, this.#length, encoding);
+      this.#reserve(piece.length * 2);
+      this.#length += this.#buffer.write(piece, this.#length, "utf16le");
       yield;
     }
+  }
+
+  /** Writes a text's bytes without a head; false, with nothing written, where it has no UTF-8. */
+  #utf8(text: string): boolean {
+    this.#reserve(3 * text.length);
+    const start = this.#length;
+    const end = start + this.#buffer.write(text, start, "utf8");
+    // Half a pair is written as U+FFFD, and hardly a text has that for another reason.
+    const isDoubtful = this.#buffer.subarray(start, end).includes(REPLACEMENT);
+    if (isDoubtful && !text.isWellFormed()) return false;
+    this.#length = end;
+    return true;
+  }
+
+  /**
+   * Writes a text, and then the head in front of it: to ask beforehand how long it will be, and whether
+   * it is well-formed, takes longer than to write it. False, with nothing written, where it has no UTF-8.
+   */
+  #textWrittenFirst(text: string): boolean {
+    const expected = headBytes(text.length);
+    this.#reserve(3 * text.length + expected + 2);
+    const start = this.#length;
+    this.#length = start + expected;
+    const isWritten = this.#utf8(text);
+    const end = this.#length;
+    this.#length = start;
+    if (!isWritten) return false;
+    const size = end - start - expected;
+    const needed = headBytes(size);
+    if (needed !== expected) this.#buffer.copyWithin(start + needed, start + expected, end);
+    this.#head(MAJOR.text, size);
+    this.#length += size;
+    return true;
   }
 
   #number(node: object): void {
@@ -577,10 +633,17 @@ function* partsOfFields(keys: readonly string[], fields: Record<string, unknown>
   }
 }
 
+/** What the head before so many bytes takes. */
+function headBytes(size: number): number {
+  if (size < 24) return 1;
+  if (size < 0x100) return 2;
+  return size < 0x1_0000 ? 3 : 5;
+}
+
 /** A text in pieces of a step each, with no surrogate pair cut in two. */
 function* piecesOf(text: string): Generator<string, void> {
   for (let start = 0; start < text.length; ) {
-    let end = Math.min(start + STEP_BYTES, text.length);
+    let end = Math.min(start + TEXT_UNITS, text.length);
     const last = text.charCodeAt(end - 1);
     if (end < text.length && last >= 0xd800 && last <= 0xdbff) end += 1;
     yield text.slice(start, end);
