@@ -62,11 +62,9 @@ export async function measureCalls(measurement: CallMeasurement): Promise<CallCo
   try {
     for (const name of measurement.only ?? CONTENDERS) {
       const [command = process.execPath, ...options] = measurement.command ?? [];
-      const child = spawn(
-        command,
-        [...options, "--expose-gc", measurement.program, name, sink.url, join(directory, name)],
-        { stdio: ["ignore", "ignore", "ignore", "ipc"] },
-      );
+      const child = spawn(command, [...options, measurement.program, name, sink.url, join(directory, name)], {
+        stdio: ["ignore", "ignore", "ignore", "ipc"],
+      });
       const hello = await messageOf<Hello>(child, START_MILLISECONDS).catch((error: unknown) => ({
         failed: String(error),
       }));

@@ -8,7 +8,6 @@ import { payloads, type PayloadName } from "../payloads.js";
 import { type Program, programFor } from "../programs.js";
 
 const [name, sink = "", directory = ""] = process.argv.slice(2);
-const collect = (globalThis as { gc?: () => void }).gc ?? (() => undefined);
 
 async function start(): Promise<void> {
   let contender: Contender;
@@ -34,7 +33,8 @@ async function start(): Promise<void> {
 
 /**
  * Calls the program in batches, and waits after each until the contender has done with it. The path is the work until the
- * caller has its results; the whole has what comes after the calls in it too.
+ * caller has its results; the whole has what comes after the calls in it too. Nobody asks for a collection between blocks:
+ * one that is forced throws away optimized code as well, as those of a service hardly do, and measures its compilation.
  */
 async function measure(
   contender: Contender,
@@ -44,7 +44,6 @@ async function measure(
 ): Promise<Block> {
   const calls = payloads[payload].calls * (contender.holdsNothing === true ? 20 : 1);
   const path: number[] = [];
-  collect();
   const before = mainThreadClock.read();
   let spent = 0;
   do {
