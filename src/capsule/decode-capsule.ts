@@ -16,7 +16,6 @@ import {
   type Capsule,
   type CapsuleEvent,
   type ContractIdentity,
-  EVENT_KINDS,
   type EffectRecord,
   isReadableFormat,
   type OutcomeRecord,
@@ -32,7 +31,6 @@ import type { Limits } from "./limits.js";
 import { bytesOf, index, integer, list, misshapen, oneOf, optional, record, text, time } from "./shape.js";
 import {
   ENVELOPE_NAME,
-  EVENT_BITS,
   FLAG_ASYNCHRONOUS,
   FLAG_DELIVERED,
   FLAG_ITEM,
@@ -40,6 +38,7 @@ import {
   KINDS,
   OUTCOMES,
   REASONS,
+  unpackEvent,
 } from "./wire.js";
 
 /** Reads a capsule. Throws `capsule-damaged`, `capsule-newer` or `capsule-shape`. */
@@ -169,10 +168,10 @@ function fromWire(wire: unknown, format: number): Capsule {
     calls,
     effects,
     events: list(body["events"], "events").map((wireEvent, position): CapsuleEvent => {
-      const event = integer(wireEvent, `events[${position}]`);
-      const kind = EVENT_KINDS[event & ((1 << EVENT_BITS) - 1)] as CapsuleEvent["kind"];
-      const size = kind.startsWith("call") ? calls.length : effects.length;
-      return { kind, index: index(event >>> EVENT_BITS, size, `events[${position}]`) };
+      const event = unpackEvent(integer(wireEvent, `events[${position}]`));
+      const size = event.kind.startsWith("call") ? calls.length : effects.length;
+      index(event.index, size, `events[${position}]`);
+      return event;
     }),
     violations: list(body["violations"], "violations").map((wireViolation, position): ViolationRecord => {
       const where = `violations[${position}]`;

@@ -1,14 +1,14 @@
 /** Writes a capsule: a sealed envelope around a body (`docs/capsule-format.md`). */
 import { crc32 } from "node:zlib";
-import { CAPSULE_FORMAT, type Capsule, EVENT_KINDS, type OutcomeRecord, type Version } from "./capsule.js";
+import { CAPSULE_FORMAT, type Capsule, type OutcomeRecord, type Version } from "./capsule.js";
 import { type CborWriter, releaseWriter, TAG, takeWriter } from "./encode-value.js";
 import {
   ENVELOPE_NAME,
-  EVENT_BITS,
   FLAG_ASYNCHRONOUS,
   FLAG_DELIVERED,
   FLAG_ITEM,
   FLAG_UNPROMPTED,
+  packEvent,
 } from "./wire.js";
 
 /** Of a piece this long, looking at it is a step's work. */
@@ -138,11 +138,7 @@ function toWire(capsule: Capsule) {
         (effect.item ? FLAG_ITEM : 0) | flagsToWire(effect),
         ...outcomeToWire(effect.outcome),
       ]),
-      wireList(
-        "events",
-        capsule.events,
-        (event) => (event.index << EVENT_BITS) | EVENT_KINDS.indexOf(event.kind),
-      ),
+      wireList("events", capsule.events, ({ kind, index }) => packEvent(kind, index)),
       wireList("violations", capsule.violations, (violation) => [
         violation.call,
         violation.side,

@@ -1,5 +1,11 @@
 /** What the writer and the reader of capsules have in common. */
-import type { CallKind, OutcomeRecord } from "./capsule.js";
+import {
+  type CallKind,
+  type CapsuleEvent,
+  EVENT_KINDS,
+  type EventKind,
+  type OutcomeRecord,
+} from "./capsule.js";
 
 /** First element of the envelope. */
 export const ENVELOPE_NAME = "hindcast";
@@ -20,5 +26,14 @@ export const FLAG_DELIVERED = 2;
 export const FLAG_UNPROMPTED = 4;
 /** Of an effect alone. */
 export const FLAG_ITEM = 8;
-/** An event is its kind in the low bits, and an index above them. */
-export const EVENT_BITS = 2;
+const EVENT_BITS = 2;
+
+/** An event as one number: its kind in the low bits, and the index above them. */
+export function packEvent(kind: EventKind, index: number): number {
+  return (index << EVENT_BITS) | EVENT_KINDS.indexOf(kind);
+}
+
+export function unpackEvent(packed: number): CapsuleEvent {
+  const kind = EVENT_KINDS[packed & ((1 << EVENT_BITS) - 1)] as EventKind;
+  return { kind, index: packed >>> EVENT_BITS };
+}

@@ -10,7 +10,6 @@
  */
 import type { Context } from "@opentelemetry/api";
 import {
-  type CapsuleEvent,
   type CapsuleSummary,
   type EventKind,
   type ReplayabilityReason,
@@ -22,6 +21,7 @@ import type { Limits } from "../capsule/limits.js";
 import { Marker, type MarkerReason } from "../capsule/marker.js";
 import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
+import { packEvent } from "../capsule/wire.js";
 import { callSite, siteOf } from "./call-site.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
@@ -89,14 +89,18 @@ export interface EffectEntry extends Begun {
   delivered: boolean;
 }
 
+/** Of a run, what its capsule says. */
+type RecordedRun = Pick<ObservedRun, "id" | "seed" | "startedAt" | "definition" | "trace">;
+
 /** A recording, looked at from outside. */
 export interface RecordingContents {
-  readonly run: ObservedRun;
+  readonly run: RecordedRun;
   readonly options: RecordingOptions;
   readonly stages: readonly StageEntry[];
   readonly calls: readonly CallEntry[];
   readonly effects: readonly EffectEntry[];
-  readonly events: readonly CapsuleEvent[];
+  /** In order, as `unpackEvent` reads them: so many objects would be work for the garbage collector. */
+  readonly events: readonly number[];
   readonly violations: readonly ViolationRecord[];
   readonly reasons: readonly ReplayabilityReason[];
 }
@@ -124,21 +128,22 @@ const ITEM_NAME = "item";
 const MAXIMUM_REASONS = 16;
 const STACK_UNITS = 4096;
 const NONE: readonly never[] = [];
+const OVER: Prompting = { open: false };
 const PENDING: OutcomeSnapshot = { status: "pending" };
 
 export class Recording implements RunListener {
   readonly #options: RecordingOptions;
-  readonly #prompting: Prompting;
+  #prompting: Prompting;
   readonly #startedAt = monotonicClock();
   readonly #stages: StageEntry[] = [];
   readonly #calls: CallEntry[] = [];
   readonly #effects: EffectEntry[] = [];
-  readonly #events: CapsuleEvent[] = [];
+  readonly #events: number[] = [];
   #violations: ViolationRecord[] | undefined;
   #reasons: ReplayabilityReason[] | undefined;
   /** Of the effects that have one, by index. */
   #effectConversions: Map<number, Conversion> | undefined;
-  #run: ObservedRun | undefined;
+  #run: RecordedRun | undefined;
   #violationCount = 0;
   #size = 0;
   #closed = false;
@@ -219,7 +224,10 @@ export class Recording implements RunListener {
   }
 
   runEnded(run: ObservedRun): void {
-    this.#run = run;
+    // It may wait for long to be encoded, and holds on to no more of the run than is encoded.
+    const { id, seed, startedAt, definition, trace } = run;
+    this.#run = { id, seed, startedAt, definition, trace };
+    this.#prompting = OVER;
     this.#closed = true;
     this.#options.ended(this);
   }
@@ -322,7 +330,7 @@ export class Recording implements RunListener {
   }
 
   summary(): RunSummary {
-    const run = this.#run as ObservedRun;
+    const run = this.#run as RecordedRun;
     const root = this.#calls[0];
     const versions: string[] = [];
     for (const { data, model } of this.#stages) {
@@ -351,7 +359,7 @@ export class Recording implements RunListener {
   /** All that is known of the run, for `sealRecording`. */
   contents(): RecordingContents {
     return {
-      run: this.#run as ObservedRun,
+      run: this.#run as RecordedRun,
       options: this.#options,
       stages: this.#stages,
       calls: this.#calls,
@@ -464,7 +472,7 @@ export class Recording implements RunListener {
 
   #enter(kind: EventKind, index: number): void {
     this.#size += ENTRY_BYTES;
-    this.#events.push({ kind, index });
+    this.#events.push(packEvent(kind, index));
     this.#options.entered?.(this, kind, index);
   }
 

@@ -7,6 +7,7 @@ import {
   CAPSULE_FORMAT,
   type CallRecord,
   type Capsule,
+  type CapsuleEvent,
   type EffectRecord,
   type OutcomeRecord,
   type StageRecord,
@@ -15,6 +16,7 @@ import { encodeCapsuleInSteps } from "../capsule/encode-capsule.js";
 import { currentEnvironment } from "../capsule/environment.js";
 import { encodeValueInSteps, releaseWriter, takeWriter } from "../capsule/encode-value.js";
 import type { Snapshot } from "../capsule/snapshot.js";
+import { unpackEvent } from "../capsule/wire.js";
 import { identityOf } from "../contract/contract-identity.js";
 import type { OutcomeSnapshot, Recording, StageEntry } from "./recording.js";
 
@@ -63,6 +65,10 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
     });
   }
   values.close();
+  const events: CapsuleEvent[] = [];
+  for (const packed of contents.events) {
+    if (events.push(unpackEvent(packed)) % EVENTS_AT_ONCE === 0) yield;
+  }
   const stages: StageRecord[] = [];
   for (const stage of contents.stages) {
     stages.push(stageRecord(stage));
@@ -84,7 +90,7 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
     stages,
     calls,
     effects,
-    events: contents.events,
+    events,
     violations: contents.violations,
     values: values.bytes,
   };
@@ -95,6 +101,7 @@ function stageRecord({ definition, data, model }: StageEntry): StageRecord {
   return { name, kind, data, model, input: input && identityOf(input), output: output && identityOf(output) };
 }
 
+const EVENTS_AT_ONCE = 256;
 /** What a checksum is taken of in one go. */
 const PIECE_BYTES = 256 * 1024;
 
