@@ -67,11 +67,10 @@ function* sealInSteps(body: CborWriter): Generator<undefined, Uint8Array> {
   envelope.number(CAPSULE_FORMAT);
   envelope.number(checksum);
   envelope.byteStringHead(body.length);
-  const head = envelope.bytes();
+  let offset = envelope.length;
+  const bytes = new Uint8Array(offset + body.length);
+  envelope.copyTo(bytes);
   releaseWriter(envelope);
-  const bytes = new Uint8Array(head.byteLength + body.length);
-  bytes.set(head);
-  let offset = head.byteLength;
   for (const piece of body.pieces()) {
     bytes.set(piece, offset);
     offset += piece.byteLength;

@@ -22,7 +22,11 @@ import type { OutcomeSnapshot, Recording, StageEntry } from "./recording.js";
 
 /** A recording as a capsule's bytes. Yields as `sealRecording` does. */
 export function* encodeRecording(recording: Recording, kept: string): Generator<undefined, Uint8Array> {
-  return yield* encodeCapsuleInSteps(yield* sealRecording(recording, kept));
+  const slab = spareSlabs.pop() ?? new Uint8Array(SLAB_BYTES);
+  const bytes = yield* encodeCapsuleInSteps(yield* seal(recording, kept, new ValueTable(slab)));
+  // The capsule's bytes are a copy, so that the next one's values can be written there.
+  spareSlabs.push(slab);
+  return bytes;
 }
 
 /**
@@ -30,9 +34,12 @@ export function* encodeRecording(recording: Recording, kept: string): Generator<
  * it can let the event loop breathe. What it cannot cut in pieces is the making of a contract's JSON
  * Schema, which is done once for each contract.
  */
-export function* sealRecording(recording: Recording, kept: string): Generator<undefined, Capsule> {
+export function sealRecording(recording: Recording, kept: string): Generator<undefined, Capsule> {
+  return seal(recording, kept, new ValueTable());
+}
+
+function* seal(recording: Recording, kept: string, values: ValueTable): Generator<undefined, Capsule> {
   const { run, options, ...contents } = recording.contents();
-  const values = new ValueTable();
   const calls: CallRecord[] = [];
   for (const call of contents.calls) {
     calls.push({
@@ -111,8 +118,9 @@ const SHORT_BYTES = 128;
 /** Of an estimated size up to this, a value is encoded at once, and so many of them between two pauses. */
 const SMALL_SIZE = 1024;
 const SMALL_VALUES = 8;
-const SMALLEST_SLAB = 512;
-const LARGEST_SLAB = 8192;
+const SLAB_BYTES = 8192;
+/** Those of capsules that have been written: making one takes as long as encoding a small value. */
+const spareSlabs: Uint8Array<ArrayBuffer>[] = [];
 
 /** The values of a capsule: those of equal content once. */
 class ValueTable {
@@ -122,9 +130,13 @@ class ValueTable {
   readonly #short: (Map<string, number> | undefined)[] = [];
   readonly #byChecksum: (Map<number, number[]> | undefined)[] = [];
   /** Holds short values, one behind the other. */
-  #slab = new Uint8Array(0);
+  #slab: Uint8Array<ArrayBuffer>;
   #used = 0;
   #sincePause = 0;
+
+  constructor(slab = new Uint8Array(SLAB_BYTES)) {
+    this.#slab = slab;
+  }
 
   *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
     const references: number[] = [];
@@ -188,7 +200,7 @@ class ValueTable {
     const known = table.get(key);
     if (known !== undefined) return known;
     if (this.#used + key.length > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.min(Math.max(2 * this.#slab.length, SMALLEST_SLAB), LARGEST_SLAB));
+      this.#slab = new Uint8Array(SLAB_BYTES);
       this.#used = 0;
     }
     const bytes = this.#slab.subarray(this.#used, this.#used + key.length);
