@@ -42,12 +42,12 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
 }
 
 /** What is told of an effect beforehand. */
-type Told = Pick<EffectCall, "name" | "asynchronous" | "record" | "revive">;
+type Told = Required<Pick<EffectCall, "name" | "asynchronous" | "record" | "revive">>;
 
 function callEffect(host: Host, told: Told, input: readonly unknown[], perform: () => unknown): unknown {
   const call = activeCallOf(host);
   const conductor = call?.run.conductor;
-  const { name, asynchronous } = told;
+  const { name, asynchronous, record, revive } = told;
   if (call === undefined || conductor === undefined) return perform();
   if (call.run.closed) {
     if (!conductor.replaying) return perform();
@@ -55,7 +55,7 @@ function callEffect(host: Host, told: Told, input: readonly unknown[], perform: 
     if (asynchronous === true) return new Promise(() => undefined);
     throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
   }
-  const effect = { ...told, call, ordinal: call.nextEffect(name) };
+  const effect = { name, asynchronous, record, revive, call, ordinal: call.nextEffect(name) };
   // A thenable may begin its work when it is asked for its result: that, too, is inside the effect.
   return conductor.effect(effect, input, () =>
     suspend(() => {

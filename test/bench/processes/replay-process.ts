@@ -9,6 +9,8 @@ import { median } from "../statistics.js";
 
 const isShort = process.argv[2] === "short";
 const SAMPLES = isShort ? 3 : 7;
+/** Stages or effects that are run before anything counts, until the compiler has done with them. */
+const WARM = isShort ? 3_000 : 30_000;
 
 type Body = (count: number) => Promise<number>;
 
@@ -49,10 +51,11 @@ const atOnce =
   };
 
 async function pointOf(program: Scaled, count: number): Promise<ScalePoint> {
-  const repeat = Math.max(2, Math.round((isShort ? 200 : 1_000) / (count + 10)));
+  const repeat = Math.max(isShort ? 2 : 5, Math.round((isShort ? 200 : 1_000) / (count + 10)));
+  const warmUp = Math.max(2, Math.ceil(WARM / (repeat * Math.max(count, 10))));
   const [bare, recorded, replayed]: [number[], number[], number[]] = [[], [], []];
   let stored: StoredCapsule | undefined;
-  for (let sample = -2; sample < SAMPLES; sample++) {
+  for (let sample = -warmUp; sample < SAMPLES; sample++) {
     const times = [
       await microseconds(repeat, () => program.bare(count)),
       await microseconds(repeat, () => program.wrapped(count)),
