@@ -10,7 +10,6 @@
  * 3. One append is under way at a time; what it does not acknowledge is counted as lost (G9).
  * 4. Each recording that was added ends up in exactly one counter.
  */
-import type { CapsuleSummary } from "../capsule/capsule.js";
 import { currentEnvironment } from "../capsule/environment.js";
 import { monotonicClock, setImmediateOriginal } from "../originals.js";
 import { detached } from "../stage/scopes.js";
@@ -202,7 +201,7 @@ export class CapsuleQueue {
     const { steps, run } = this.#sealing;
     try {
       const step = steps.next();
-      if (step.done === true) this.#encoded(run, step.value);
+      if (step.done === true) this.#encoded(encoder, run, step.value);
     } catch (error) {
       this.#sealing = undefined;
       this.#letGo(run, "codec");
@@ -211,9 +210,9 @@ export class CapsuleQueue {
     return true;
   }
 
-  #encoded(run: WaitingRun, bytes: Uint8Array): void {
+  #encoded(encoder: Encoder, run: WaitingRun, bytes: Uint8Array): void {
     this.#sealing = undefined;
-    const summary: CapsuleSummary = { ...run.summary, kept: run.kept };
+    const summary = encoder.keptSummary(run.summary, run.kept);
     this.#bytes += bytes.byteLength - run.recording.size;
     this.#batchBytes += bytes.byteLength;
     if (this.#batch.length === 0) this.#batchFrom = run.sequence;
