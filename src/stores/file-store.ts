@@ -206,8 +206,23 @@ function isLinked(descriptor: number): Promise<boolean> {
   );
 }
 
-/** Writes the pieces one after the other, and gives the position behind them. */
+/** Writes the groups one after the other, and gives the position behind them. */
 async function writeAll(
+  descriptor: number,
+  groups: Iterable<readonly Uint8Array[]>,
+  position: number,
+): Promise<number> {
+  let writing = Promise.resolve(position);
+  try {
+    // The next group is encoded while the one before is written.
+    for (const group of groups) writing = writeGroup(descriptor, group, await writing);
+  } finally {
+    await writing; // nothing is under way any more when a failure is taken back
+  }
+  return writing;
+}
+
+async function writeGroup(
   descriptor: number,
   pieces: readonly Uint8Array[],
   position: number,

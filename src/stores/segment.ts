@@ -16,6 +16,9 @@ import { encodeRecords, type PlainRecord, recordAt, sizeOfRecord } from "./recor
 import { PREFIX } from "./record-head.js";
 import type { StoredCapsule } from "./store.js";
 
+/** What is written at once. Less, and the hand-overs to the thread pool are what takes the time. */
+const GROUP_BYTES = 256 * 1024;
+
 /** A stretch of a segment that is no record. */
 export interface DamagedStretch {
   readonly offset: number;
@@ -41,18 +44,47 @@ export async function pack(
   return compression === "deflate" ? compress(records) : [records];
 }
 
-/** Packed capsules, in pieces to be written one after the other from `position` of the segment. */
-export function encodeSegment(packed: Packed, position: number): Uint8Array[] {
+/**
+ * Packed capsules as they are written from `position` of the segment, in groups of pieces. The checksums of a group
+ * are computed when it is asked for: while the one before is being written.
+ */
+export function* encodeSegment(packed: Packed, position: number): Generator<readonly Uint8Array[], void> {
   let at = position;
-  return packed.flatMap((one) => {
-    const start = at;
+  let group: Uint8Array[] = [];
+  let groupFrom = position;
+  for (const one of packed.flatMap(inGroups)) {
     if ("capsules" in one) {
+      group.push(...encodeBlock(one, at));
       at += sizeOfBlock(one);
-      return encodeBlock(one, start);
+    } else {
+      group.push(...encodeRecords(one, at));
+      at += sizeOfRecords(one);
     }
-    at += one.reduce((sum, record) => sum + sizeOfRecord(record), 0);
-    return encodeRecords(one, start);
-  });
+    if (at - groupFrom < GROUP_BYTES) continue;
+    yield group;
+    group = [];
+    groupFrom = at;
+  }
+  if (group.length > 0) yield group;
+}
+
+/** Plain records in lists that are not much larger than a group. */
+function inGroups(one: Packed[number]): Packed {
+  if ("capsules" in one || sizeOfRecords(one) <= GROUP_BYTES) return [one];
+  const lists: PlainRecord[][] = [[]];
+  let bytes = 0;
+  for (const record of one) {
+    lists.at(-1)?.push(record);
+    bytes += sizeOfRecord(record);
+    if (bytes < GROUP_BYTES) continue;
+    lists.push([]);
+    bytes = 0;
+  }
+  return lists.filter(({ length }) => length > 0);
+}
+
+function sizeOfRecords(records: readonly PlainRecord[]): number {
+  return records.reduce((sum, record) => sum + sizeOfRecord(record), 0);
 }
 
 /**

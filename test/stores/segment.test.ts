@@ -76,7 +76,7 @@ async function write(
   let blocks = 0;
   for (const batch of appended) {
     const packed = await pack(batch, compression);
-    pieces.push(...encodeSegment(packed, position));
+    pieces.push(...[...encodeSegment(packed, position)].flat());
     let taken = 0;
     const add = (size: number, count: number): void => {
       units.push({ start: position, end: position + size, capsules: batch.slice(taken, taken + count) });
@@ -330,7 +330,7 @@ describe("G9: a block that lies, its checksum right,", () => {
     ];
     expect(packed.map((one) => "capsules" in one)).toEqual([true, true, true]);
     const lied = packed.map((one, index) => (index === 1 ? lie(one as Block) : one));
-    return read(Buffer.concat(encodeSegment(lied, 0)));
+    return read(Buffer.concat([...encodeSegment(lied, 0)].flat()));
   }
 
   const deflated = (raw: Uint8Array, rawLength = raw.byteLength): Block["capsules"] => ({
