@@ -8,10 +8,11 @@
  *
  * Invariants
  * 1. The checksum covers all that follows it, and starts from the position, as that of a plain record does.
- * 2. Nothing inflates beyond the length that it says, nor beyond what deflate can express or this library writes; a part that lies is damage.
+ * 2. Nothing inflates beyond the length that it says, nor beyond what deflate can express or this library writes;
+ *    a part that lies is damage.
  */
-import { constants, deflateRaw, inflateRawSync } from "node:zlib";
-import { promisify } from "node:util";
+import { inflateRawSync } from "node:zlib";
+import type { Deflater } from "./deflater.js";
 import { type PlainRecord, sizeOfRecord } from "./record.js";
 import {
   BYTES_32,
@@ -28,7 +29,7 @@ const SIGNATURE = Buffer.from([0xd9, 0xd9, 0xf7, 0x86, 0x02, UINT_32]);
 /** Of each entry in the list of summaries. */
 const ARRAY_2 = 0x82;
 const FIXED_BYTES = SIGNATURE.length + 4 + 4 * HEAD_BYTES;
-/** What one damaged byte may cost; and twice the window of deflate, so larger blocks are hardly smaller on disk. */
+/** What one damaged byte may cost; and twice the window of deflate, so larger blocks would hardly compress better. Before compression. */
 const BLOCK_BYTES = 64 * 1024;
 /** A larger capsule is written as it is. */
 const MAXIMUM_RAW_BYTES = 256 * 1024 * 1024;
@@ -38,11 +39,8 @@ const MAXIMUM_RATIO = 1032;
 const WORTH = 0.9;
 /** Summaries that are more than this of their capsules are deflated too. */
 const LIGHT = 0.1;
-/** One round to the thread pool for each block, and few for a large capsule. */
+/** One round for a block, and few for a large capsule. */
 const CHUNK_BYTES = [1024, 256 * 1024] as const;
-
-/** Of the thread pool: the main thread only hands over. */
-const deflate = promisify<Buffer | Uint8Array, object, Buffer>(deflateRaw);
 
 /** Bytes of a block that may be deflated, and how many there were before. */
 interface Part {
@@ -57,10 +55,13 @@ export interface Block {
 }
 
 /** Cuts capsules into blocks, in their order, and compresses them; what is not worth it stays plain records. */
-export async function compress(records: readonly PlainRecord[]): Promise<(Block | readonly PlainRecord[])[]> {
+export async function compress(
+  records: readonly PlainRecord[],
+  deflater: Deflater,
+): Promise<(Block | readonly PlainRecord[])[]> {
   const pieces: (Block | readonly PlainRecord[])[] = [];
   // One after the other: a service needs the other threads of the pool itself.
-  for (const group of groupsOf(records)) pieces.push((await blockOf(group)) ?? group);
+  for (const group of groupsOf(records)) pieces.push((await blockOf(group, deflater)) ?? group);
   return pieces;
 }
 
@@ -68,32 +69,33 @@ function groupsOf(records: readonly PlainRecord[]): PlainRecord[][] {
   const groups: PlainRecord[][] = [];
   let room = 0;
   for (const record of records) {
+    const size = sizeOfRecord(record);
     const group = groups.at(-1);
-    if (group === undefined || record.bytes.byteLength > room) {
+    if (group === undefined || size > room) {
       groups.push([record]);
-      room = BLOCK_BYTES - record.bytes.byteLength;
+      room = BLOCK_BYTES - size;
     } else {
       group.push(record);
-      room -= record.bytes.byteLength;
+      room -= size;
     }
   }
   return groups;
 }
 
-async function blockOf(group: readonly PlainRecord[]): Promise<Block | undefined> {
+async function blockOf(group: readonly PlainRecord[], deflater: Deflater): Promise<Block | undefined> {
   const rawLength = group.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   if (rawLength > MAXIMUM_RAW_BYTES) return undefined;
-  const only = group.length === 1 ? group[0]?.bytes : undefined;
   const capsules = await deflated(
-    only ??
-      Buffer.concat(
-        group.map(({ bytes }) => bytes),
-        rawLength,
-      ),
+    group.map(({ bytes }) => bytes),
+    rawLength,
+    deflater,
   );
+  // As they are, unless that is much.
   const list = listOf(group);
   const summaries =
-    list.byteLength > LIGHT * rawLength ? await deflated(list) : { rawLength: list.byteLength, bytes: list };
+    list.byteLength > LIGHT * rawLength
+      ? await deflated([list], list.byteLength, deflater)
+      : { rawLength: list.byteLength, bytes: list };
   const block = { summaries, capsules };
   const plain = group.reduce((sum, record) => sum + sizeOfRecord(record), 0);
   return sizeOfBlock(block) <= WORTH * plain ? block : undefined;
@@ -111,11 +113,11 @@ function listOf(group: readonly PlainRecord[]): Buffer {
   return list;
 }
 
-async function deflated(raw: Uint8Array): Promise<Part> {
-  const [least, most] = CHUNK_BYTES;
-  const chunkSize = Math.min(most, Math.max(least, raw.byteLength));
-  const bytes = await deflate(raw, { level: constants.Z_BEST_SPEED, chunkSize });
-  return { rawLength: raw.byteLength, bytes: bytes.byteLength < raw.byteLength ? bytes : raw };
+async function deflated(raw: readonly Uint8Array[], rawLength: number, deflater: Deflater): Promise<Part> {
+  const bytes = rawLength === 0 ? undefined : await deflater.deflate(raw);
+  if (bytes !== undefined && bytes.byteLength < rawLength) return { rawLength, bytes };
+  const [only] = raw;
+  return { rawLength, bytes: raw.length === 1 && only !== undefined ? only : Buffer.concat(raw) };
 }
 
 export function sizeOfBlock({ summaries, capsules }: Block): number {

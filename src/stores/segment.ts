@@ -12,6 +12,7 @@ import type { CapsuleSummary } from "../capsule/capsule.js";
 import { decodeSummary, encodeSummary } from "../capsule/summary-codec.js";
 import { isHindcastError } from "../errors.js";
 import { type Block, blockAt, compress, encodeBlock, entriesOf, inflated, sizeOfBlock } from "./block.js";
+import { Deflater } from "./deflater.js";
 import { encodeRecords, type PlainRecord, recordAt, sizeOfRecord } from "./record.js";
 import { PREFIX } from "./record-head.js";
 import type { StoredCapsule } from "./store.js";
@@ -36,12 +37,21 @@ export interface DamagedSegment extends DamagedStretch {
 export type Packed = readonly (Block | readonly PlainRecord[])[];
 
 /** Does what of the work is the same at any position of a segment. */
-export async function pack(
-  capsules: readonly StoredCapsule[],
-  compression: "deflate" | "none",
-): Promise<Packed> {
-  const records = capsules.map(({ summary, bytes }) => ({ summary: encodeSummary(summary), bytes }));
-  return compression === "deflate" ? compress(records) : [records];
+export interface Packer {
+  /** To be called when the last call has settled. */
+  pack(capsules: readonly StoredCapsule[]): Promise<Packed>;
+  close(): void;
+}
+
+export function createPacker(compression: "deflate" | "none"): Packer {
+  const deflater = compression === "deflate" ? new Deflater() : undefined;
+  return {
+    async pack(capsules) {
+      const records = capsules.map(({ summary, bytes }) => ({ summary: encodeSummary(summary), bytes }));
+      return deflater === undefined ? [records] : compress(records, deflater);
+    },
+    close: () => deflater?.close(),
+  };
 }
 
 /**

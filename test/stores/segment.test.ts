@@ -7,11 +7,11 @@ import { encodeSummary } from "../../src/capsule/summary-codec.js";
 import { type Block, entriesOf, sizeOfBlock } from "../../src/stores/block.js";
 import { sizeOfRecord } from "../../src/stores/record.js";
 import {
+  createPacker,
   type DamagedStretch,
   decodeSegment,
   encodeSegment,
   type Packed,
-  pack,
 } from "../../src/stores/segment.js";
 import type { StoredCapsule } from "../../src/stores/store.js";
 
@@ -74,8 +74,9 @@ async function write(
   const units: Unit[] = [];
   let position = 0;
   let blocks = 0;
+  const packer = createPacker(compression);
   for (const batch of appended) {
-    const packed = await pack(batch, compression);
+    const packed = await packer.pack(batch);
     pieces.push(...[...encodeSegment(packed, position)].flat());
     let taken = 0;
     const add = (size: number, count: number): void => {
@@ -92,6 +93,7 @@ async function write(
       }
     }
   }
+  packer.close();
   return { segment: Buffer.concat(pieces), units, blocks };
 }
 
@@ -323,11 +325,10 @@ describe("G9: a block that lies, its checksum right,", () => {
   }) as [StoredCapsule[], StoredCapsule[], StoredCapsule[]];
 
   async function readAround(lie: (block: Block) => Block): Promise<Reading> {
-    const packed: Packed = [
-      ...(await pack(before, "deflate")),
-      ...(await pack(lying, "deflate")),
-      ...(await pack(after, "deflate")),
-    ];
+    const packer = createPacker("deflate");
+    const packed: Packed[number][] = [];
+    for (const batch of [before, lying, after]) packed.push(...(await packer.pack(batch)));
+    packer.close();
     expect(packed.map((one) => "capsules" in one)).toEqual([true, true, true]);
     const lied = packed.map((one, index) => (index === 1 ? lie(one as Block) : one));
     return read(Buffer.concat([...encodeSegment(lied, 0)].flat()));
