@@ -6,9 +6,11 @@ import { decodeOptions, TEXT_TAGS } from "./decode-value.js";
 import { CborWriter } from "./encode-value.js";
 import { integer, list, number, oneOf, optional, record, text } from "./shape.js";
 
+const writer = new CborWriter(512);
+
 /** A CBOR map with the summary's own names. */
 export function encodeSummary(summary: CapsuleSummary): Uint8Array {
-  const writer = new CborWriter(512);
+  writer.reset();
   writer.value({ ...summary, versions: [...summary.versions] });
   return writer.bytes();
 }

@@ -7,13 +7,14 @@
  * 2. `append` resolves once the operating system has the bytes (they survive `kill -9`), or once
  *    they are on the disk where `fsync` is asked for (they survive a power cut too) (G9).
  * 3. A write that fails is taken back: the segment ends where it ended before.
- * 4. A torn or damaged record costs itself alone; what follows it is found again.
+ * 4. A torn or damaged record costs itself alone: a capsule, or where they are compressed a block of about
+ *    64 kB of them. What follows it is found again.
  */
-import { close, existsSync, fdatasync, fstat, ftruncate, mkdirSync, open, statSync, write } from "node:fs";
+import { close, existsSync, fdatasync, fstat, ftruncate, mkdirSync, open, statSync, writev } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { HindcastError, isHindcastError } from "../errors.js";
-import type { DamagedSegment } from "./segment.js";
+import type { DamagedSegment, Packed, Packer } from "./segment.js";
 import { createSegmentName } from "./segment-name.js";
 import { type Store, type StoredCapsule, storeClosed } from "./store.js";
 
@@ -26,17 +27,27 @@ export interface FileStoreOptions {
   readonly maximumBytes?: number;
   /** Whether each append waits for the disk. Default false. */
   readonly fsync?: boolean;
+  /**
+   * Whether capsules that are appended together are compressed together, on the thread pool. Default `deflate`: of their
+   * JSON, capsules with 20 fields take 0.14 by fifty and 0.69 alone, those with 8 kB of prose 0.38 and 0.44.
+   */
+  readonly compression?: "deflate" | "none";
   /** Called for each stretch that could not be read. Default: a process warning, but for the ends of segments. */
   readonly onDamage?: (damage: DamagedSegment) => void;
 }
 
+interface Segment {
+  readonly descriptor: number;
+  size: number;
+}
+
 // By descriptor: a FileHandle is closed, with a warning, when nobody holds the store any more.
-const [openFile, statFile, truncateFile, syncFile, writeFile, closeFile] = [
+const [openFile, statFile, truncateFile, syncFile, writePieces, closeFile] = [
   promisify<string, string, number>(open),
   promisify(fstat),
   promisify(ftruncate),
   promisify(fdatasync),
-  promisify(write),
+  promisify(writev),
   promisify(close),
 ] as const;
 
@@ -50,6 +61,7 @@ export function fileStore(options: FileStoreOptions): Store {
     segmentBytes = DEFAULT_SEGMENT_BYTES,
     maximumBytes = DEFAULT_MAXIMUM_BYTES,
     fsync = false,
+    compression = "deflate",
     onDamage = warnOfDamage,
   } = options;
   for (const [name, value] of Object.entries({ segmentBytes, maximumBytes })) {
@@ -60,42 +72,59 @@ export function fileStore(options: FileStoreOptions): Store {
       );
     }
   }
+  if (compression !== "deflate" && compression !== "none") {
+    const message = `fileStore({ compression: ${String(compression)} }): give "deflate" or "none".`;
+    throw new HindcastError("invalid-options", message);
+  }
   makeDirectory(dir);
 
-  let segment: { readonly file: string; readonly descriptor: number; size: number } | undefined;
+  let segment: Segment | undefined;
+  let packer: Packer | undefined;
   let closed = false;
   // Appends go one after the other, whoever calls.
   let last: Promise<void> = Promise.resolve();
 
-  const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
-    if (capsules.length === 0) return;
-    const isFull = segment !== undefined && segment.size >= Math.min(segmentBytes, maximumBytes);
-    // Another process may have deleted it to make room.
-    if (segment !== undefined && (isFull || (await statFile(segment.descriptor)).nlink === 0)) {
-      await closeFile(segment.descriptor);
-      segment = undefined;
-    }
-    if (segment === undefined) {
-      const { deleteOldest, segmentNames } = await import("./segments.js");
-      await deleteOldest(dir, maximumBytes);
-      const file = join(dir, createSegmentName((await segmentNames(dir)).at(-1)));
-      segment = { file, descriptor: await openFile(file, "wx"), size: 0 };
-    }
-    const { descriptor, size } = segment;
-    const { encodeRecords } = await import("./segment.js");
-    const records = encodeRecords(capsules, size);
+  const closeSegment = async (): Promise<void> => {
+    const descriptor = segment?.descriptor;
+    segment = undefined;
+    if (descriptor !== undefined) await closeFile(descriptor);
+  };
+
+  const beginSegment = async (): Promise<Segment> => {
+    const { deleteOldest, segmentNames } = await import("./segments.js");
+    await deleteOldest(dir, maximumBytes);
+    const file = join(dir, createSegmentName((await segmentNames(dir)).at(-1)));
+    return { descriptor: await openFile(file, "wx"), size: 0 };
+  };
+
+  const write = async (packed: Packed, to: Segment): Promise<void> => {
+    const { descriptor, size } = to;
+    const { encodeSegment } = await import("./segment.js");
     try {
-      await writeAll(descriptor, records, size);
+      const end = await writeAll(descriptor, encodeSegment(packed, size), size);
       if (fsync) await syncFile(descriptor);
+      to.size = end;
     } catch (error) {
       // Where it cannot be taken back either, the torn end is the last of this segment.
-      await truncateFile(descriptor, size).catch(() => {
-        segment = undefined;
-        return closeFile(descriptor);
-      });
+      await truncateFile(descriptor, size).catch(closeSegment);
       throw error;
     }
-    segment.size += records.length;
+  };
+
+  const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
+    if (capsules.length === 0) return;
+    packer ??= (await import("./segment.js")).createPacker(compression);
+    const packed = await packer.pack(capsules);
+    if (segment !== undefined && segment.size >= Math.min(segmentBytes, maximumBytes)) await closeSegment();
+    if (segment !== undefined) {
+      // Asked while it is written: another process may have deleted it to make room.
+      const isThere = isLinked(segment.descriptor);
+      await write(packed, segment);
+      if (await isThere) return;
+      await closeSegment();
+    }
+    segment = await beginSegment();
+    await write(packed, segment);
   };
 
   return {
@@ -122,9 +151,8 @@ export function fileStore(options: FileStoreOptions): Store {
     async close() {
       closed = true;
       await last;
-      const descriptor = segment?.descriptor;
-      segment = undefined;
-      if (descriptor !== undefined) await closeFile(descriptor);
+      packer?.close();
+      await closeSegment();
     },
   };
 }
@@ -173,12 +201,53 @@ function unreadable(dir: string): (cause: unknown) => never {
   };
 }
 
-async function writeAll(descriptor: number, bytes: Buffer, position: number): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    const result = await writeFile(descriptor, bytes, written, bytes.length - written, position + written);
-    written += result.bytesWritten;
+/** False also where it cannot be told: what is written twice is not lost. */
+function isLinked(descriptor: number): Promise<boolean> {
+  return statFile(descriptor).then(
+    ({ nlink }) => nlink > 0,
+    () => false,
+  );
+}
+
+/** Writes the groups one after the other, and gives the position behind them. */
+async function writeAll(
+  descriptor: number,
+  groups: Iterable<readonly Uint8Array[]>,
+  position: number,
+): Promise<number> {
+  let writing = Promise.resolve(position);
+  try {
+    // The next group is encoded while the one before is written.
+    for (const group of groups) writing = writeGroup(descriptor, group, await writing);
+  } finally {
+    await writing; // nothing is under way any more when a failure is taken back
   }
+  return writing;
+}
+
+async function writeGroup(
+  descriptor: number,
+  pieces: readonly Uint8Array[],
+  position: number,
+): Promise<number> {
+  let rest = pieces;
+  let end = position;
+  while (rest.length > 0) {
+    const { bytesWritten } = await writePieces(descriptor, rest, end);
+    end += bytesWritten;
+    rest = without(rest, bytesWritten);
+  }
+  return end;
+}
+
+/** What is left of the pieces behind so many bytes. */
+function without(pieces: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+  let left = bytes;
+  for (const [index, piece] of pieces.entries()) {
+    if (left < piece.byteLength) return [piece.subarray(left), ...pieces.slice(index + 1)];
+    left -= piece.byteLength;
+  }
+  return [];
 }
 
 function warnOfDamage(damage: DamagedSegment): void {

@@ -1,22 +1,24 @@
 /**
- * A segment: a file that is only ever appended to. It is a CBOR sequence (RFC 8742) of records
+ * A segment: a file that is only ever appended to. It is a CBOR sequence (RFC 8742) of plain records
+ * (`record.ts`) and blocks of compressed ones (`block.ts`).
  *
- *     55799([1, checksum, summary, capsule])     ; uint, CRC-32 of the two, bytes, bytes
- *
- * The CRC starts from the record's position in the file: a recorded value that happens to hold a
+ * The checksum of each starts from its position in the file: a recorded value that happens to hold a
  * segment's bytes is not taken for records when the one around it is damaged.
  *
- * with lengths of fixed width, so that each record begins with the same six bytes. After damage
- * the reader goes on at the next place where those bytes begin a record whose checksum is right.
+ * Lengths are of fixed width, so that each record begins with the same bytes. After damage the reader
+ * goes on at the next place where those bytes begin a record whose checksum is right.
  */
-import { crc32 } from "node:zlib";
+import type { CapsuleSummary } from "../capsule/capsule.js";
 import { decodeSummary, encodeSummary } from "../capsule/summary-codec.js";
+import { isHindcastError } from "../errors.js";
+import { type Block, blockAt, compress, encodeBlock, entriesOf, inflated, sizeOfBlock } from "./block.js";
+import { Deflater } from "./deflater.js";
+import { encodeRecords, type PlainRecord, recordAt, sizeOfRecord } from "./record.js";
+import { PREFIX } from "./record-head.js";
 import type { StoredCapsule } from "./store.js";
 
-const SIGNATURE = Buffer.from([0xd9, 0xd9, 0xf7, 0x84, 0x01, 0x1a]);
-const BYTES_32 = 0x5a;
-/** Signature, checksum, and the two heads. */
-const HEAD_BYTES = SIGNATURE.length + 4 + 5 + 5;
+/** What is written at once. Less, and the hand-overs to the thread pool are what takes the time. */
+const GROUP_BYTES = 256 * 1024;
 
 /** A stretch of a segment that is no record. */
 export interface DamagedStretch {
@@ -31,33 +33,78 @@ export interface DamagedSegment extends DamagedStretch {
   readonly file: string;
 }
 
-/** Capsules as records, in one piece to be written at once at `position` of the segment. */
-export function encodeRecords(capsules: readonly StoredCapsule[], position = 0): Buffer {
-  const parts = capsules.map(({ summary, bytes }) => ({ summary: encodeSummary(summary), bytes }));
-  const size = parts.reduce(
-    (sum, part) => sum + HEAD_BYTES + part.summary.byteLength + part.bytes.byteLength,
-    0,
-  );
-  const buffer = Buffer.allocUnsafe(size);
-  let offset = 0;
-  for (const { summary, bytes } of parts) {
-    offset += SIGNATURE.copy(buffer, offset);
-    offset = buffer.writeUInt32BE(crc32(bytes, crc32(summary, position + offset - SIGNATURE.length)), offset);
-    for (const part of [summary, bytes]) {
-      offset = buffer.writeUInt8(BYTES_32, offset);
-      offset = buffer.writeUInt32BE(part.byteLength, offset);
-      buffer.set(part, offset);
-      offset += part.byteLength;
-    }
-  }
-  return buffer;
+/** Capsules that are ready to be written, anywhere. */
+export type Packed = readonly (Block | readonly PlainRecord[])[];
+
+/** Does what of the work is the same at any position of a segment. */
+export interface Packer {
+  /** To be called when the last call has settled. */
+  pack(capsules: readonly StoredCapsule[]): Promise<Packed>;
+  close(): void;
 }
 
-/** The capsules of a segment. `wanted` looks at a record's undecoded summary and may pass over it unread. */
-export function* decodeRecords(
+export function createPacker(compression: "deflate" | "none"): Packer {
+  const deflater = compression === "deflate" ? new Deflater() : undefined;
+  return {
+    async pack(capsules) {
+      const records = capsules.map(({ summary, bytes }) => ({ summary: encodeSummary(summary), bytes }));
+      return deflater === undefined ? [records] : compress(records, deflater);
+    },
+    close: () => deflater?.close(),
+  };
+}
+
+/**
+ * Packed capsules as they are written from `position` of the segment, in groups of pieces. The checksums of a group
+ * are computed when it is asked for: while the one before is being written.
+ */
+export function* encodeSegment(packed: Packed, position: number): Generator<readonly Uint8Array[], void> {
+  let at = position;
+  let group: Uint8Array[] = [];
+  let groupFrom = position;
+  for (const one of packed.flatMap(inGroups)) {
+    if ("capsules" in one) {
+      group.push(...encodeBlock(one, at));
+      at += sizeOfBlock(one);
+    } else {
+      group.push(...encodeRecords(one, at));
+      at += sizeOfRecords(one);
+    }
+    if (at - groupFrom < GROUP_BYTES) continue;
+    yield group;
+    group = [];
+    groupFrom = at;
+  }
+  if (group.length > 0) yield group;
+}
+
+/** Plain records in lists that are not much larger than a group. */
+function inGroups(one: Packed[number]): Packed {
+  if ("capsules" in one || sizeOfRecords(one) <= GROUP_BYTES) return [one];
+  const lists: PlainRecord[][] = [[]];
+  let bytes = 0;
+  for (const record of one) {
+    lists.at(-1)?.push(record);
+    bytes += sizeOfRecord(record);
+    if (bytes < GROUP_BYTES) continue;
+    lists.push([]);
+    bytes = 0;
+  }
+  return lists.filter(({ length }) => length > 0);
+}
+
+function sizeOfRecords(records: readonly PlainRecord[]): number {
+  return records.reduce((sum, record) => sum + sizeOfRecord(record), 0);
+}
+
+/**
+ * The capsules of a segment. `select` looks at an undecoded summary, and decodes it or passes over the capsule,
+ * which is then not read.
+ */
+export function* decodeSegment(
   segment: Buffer,
   onDamage: (stretch: DamagedStretch) => void,
-  wanted: (summary: Buffer) => boolean = () => true,
+  select: (summary: Buffer) => CapsuleSummary | undefined = decodeSummary,
 ): Generator<StoredCapsule> {
   let offset = 0;
   let damagedFrom: number | undefined;
@@ -68,41 +115,62 @@ export function* decodeRecords(
     damagedFrom = undefined;
   };
   while (offset < segment.length) {
-    const record = recordAt(segment, offset);
-    if (record === undefined) {
-      if (damagedFrom === undefined) damagedFrom = offset;
-      const next = segment.indexOf(SIGNATURE, offset + 1);
+    const read = readAt(segment, offset, select);
+    if (read === undefined) {
+      damagedFrom ??= offset;
+      const next = segment.indexOf(PREFIX, offset + 1);
       offset = next === -1 ? segment.length : next;
       continue;
     }
     endDamage(offset);
-    offset = record.end;
-    // The checksum is right, so the summary is as it was written.
-    if (wanted(record.summary))
-      yield { summary: decodeSummary(record.summary), bytes: Uint8Array.from(record.bytes) };
+    offset = read.end;
+    yield* read.capsules;
   }
   endDamage(segment.length);
 }
 
-function recordAt(
-  segment: Buffer,
-  start: number,
-): { summary: Buffer; bytes: Buffer; end: number } | undefined {
-  if (start + SIGNATURE.length > segment.length) return undefined;
-  if (segment.compare(SIGNATURE, 0, SIGNATURE.length, start, start + SIGNATURE.length) !== 0)
-    return undefined;
-  const checksumAt = start + SIGNATURE.length;
-  const summary = bytesAt(segment, checksumAt + 4);
-  if (summary === undefined) return undefined;
-  const bytes = bytesAt(segment, checksumAt + 4 + 5 + summary.length);
-  if (bytes === undefined || crc32(bytes, crc32(summary, start)) !== segment.readUInt32BE(checksumAt))
-    return undefined;
-  return { summary, bytes, end: checksumAt + 4 + 5 + summary.length + 5 + bytes.length };
+interface Reading {
+  readonly capsules: readonly StoredCapsule[];
+  readonly end: number;
 }
 
-function bytesAt(segment: Buffer, offset: number): Buffer | undefined {
-  if (offset + 5 > segment.length || segment[offset] !== BYTES_32) return undefined;
-  const start = offset + 5;
-  const end = start + segment.readUInt32BE(offset + 1);
-  return end <= segment.length ? segment.subarray(start, end) : undefined;
+function readAt(
+  segment: Buffer,
+  start: number,
+  select: (summary: Buffer) => CapsuleSummary | undefined,
+): Reading | undefined {
+  try {
+    const record = recordAt(segment, start);
+    if (record !== undefined) {
+      const summary = select(record.summary);
+      const capsules = summary === undefined ? [] : [{ summary, bytes: Uint8Array.from(record.bytes) }];
+      return { capsules, end: record.end };
+    }
+    const block = blockAt(segment, start);
+    const capsules = block && capsulesOf(block, select);
+    return capsules && { capsules, end: block.end };
+  } catch (error) {
+    // A checksum that is right over a summary that is none: this library has not written it.
+    if (isHindcastError(error)) return undefined;
+    throw error;
+  }
+}
+
+function capsulesOf(
+  block: Block,
+  select: (summary: Buffer) => CapsuleSummary | undefined,
+): readonly StoredCapsule[] | undefined {
+  const entries = entriesOf(block);
+  if (entries === undefined) return undefined;
+  const selected = entries.flatMap(({ summary: undecoded, start, end }) => {
+    const summary = select(undecoded);
+    return summary === undefined ? [] : [{ summary, start, end }];
+  });
+  if (selected.length === 0) return [];
+  const all = inflated(block.capsules);
+  // Copied: whoever keeps one capsule does not keep the block.
+  return (
+    all &&
+    selected.map(({ summary, start, end }) => ({ summary, bytes: Uint8Array.from(all.subarray(start, end)) }))
+  );
 }

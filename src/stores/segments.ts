@@ -1,9 +1,11 @@
 /** The segments of a directory: reading capsules back, and deleting the oldest. */
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { CapsuleSummary } from "../capsule/capsule.js";
+import { decodeSummary } from "../capsule/summary-codec.js";
 import { timeOfRunId } from "../ids.js";
 import { limitOf, matcherOf } from "./query.js";
-import { type DamagedSegment, type DamagedStretch, decodeRecords } from "./segment.js";
+import { type DamagedSegment, type DamagedStretch, decodeSegment } from "./segment.js";
 import { isSegmentName } from "./segment-name.js";
 import type { CapsuleQuery, StoredCapsule } from "./store.js";
 
@@ -20,9 +22,11 @@ export async function getCapsule(
 ): Promise<StoredCapsule | undefined> {
   // A segment last written to before the run began cannot hold it.
   const oldest = timeOfRunId(id) ?? 0;
-  for await (const capsule of read(dir, oldest, onDamage, (summary) => summary.includes(id))) {
-    if (capsule.summary.id === id) return capsule;
-  }
+  const select = (undecoded: Buffer): CapsuleSummary | undefined => {
+    const summary = undecoded.includes(id) ? decodeSummary(undecoded) : undefined;
+    return summary?.id === id ? summary : undefined;
+  };
+  for await (const capsule of read(dir, oldest, onDamage, select)) return capsule;
   return undefined;
 }
 
@@ -35,8 +39,11 @@ export async function* findCapsules(
   const matches = matcherOf(query);
   let left = limitOf(query);
   if (left <= 0) return;
-  for await (const capsule of read(dir, 0, onDamage)) {
-    if (!matches(capsule.summary)) continue;
+  const select = (undecoded: Buffer): CapsuleSummary | undefined => {
+    const summary = decodeSummary(undecoded);
+    return matches(summary) ? summary : undefined;
+  };
+  for await (const capsule of read(dir, 0, onDamage, select)) {
     yield capsule;
     left -= 1;
     if (left <= 0) return;
@@ -47,7 +54,7 @@ async function* read(
   dir: string,
   oldest: number,
   onDamage: OnDamage,
-  wanted?: (summary: Buffer) => boolean,
+  select: (undecoded: Buffer) => CapsuleSummary | undefined,
 ): AsyncGenerator<StoredCapsule> {
   for (const name of await segmentNames(dir)) {
     const file = join(dir, name);
@@ -59,7 +66,7 @@ async function* read(
         process.emitWarning(`hindcast: onDamage threw ${String(error)}`);
       }
     };
-    if (bytes !== undefined) yield* decodeRecords(bytes, tell, wanted);
+    if (bytes !== undefined) yield* decodeSegment(bytes, tell, select);
   }
 }
 

@@ -33,7 +33,9 @@ const program = await buildPrograms();
 
 function figuresOf<Figures>(name: string): Figures {
   const args = [program(name), ...(isShort ? ["short"] : [])];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as Figures;
+  return JSON.parse(
+    execFileSync(process.execPath, args, { encoding: "utf8", cwd: repositoryRoot }),
+  ) as Figures;
 }
 
 say("calls");

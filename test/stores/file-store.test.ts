@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
   appendFileSync,
@@ -77,6 +78,7 @@ describe.each<[string, Omit<FileStoreOptions, "dir">]>([
   ["fileStore is a store", {}],
   ["fileStore of many small segments is a store", { segmentBytes: 3000 }],
   ["fileStore with fsync is a store", { fsync: true }],
+  ["fileStore without compression is a store", { compression: "none" }],
 ])("%s", (_name, options) => {
   const dirs = new WeakMap<Store, string>();
   const open = (dir: string): Store => {
@@ -93,8 +95,8 @@ describe.each<[string, Omit<FileStoreOptions, "dir">]>([
 
 describe("G9: kill -9", () => {
   /** Lets the writer run for a while, kills it, and gives what it said was acknowledged. */
-  async function runAndKill(dir: string, milliseconds: number): Promise<string[]> {
-    const child: ChildProcess = spawn(process.execPath, [writer, "write", dir], {
+  async function runAndKill(dir: string, compression: string, milliseconds: number): Promise<string[]> {
+    const child: ChildProcess = spawn(process.execPath, [writer, "write", dir, compression], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";
@@ -113,27 +115,31 @@ describe("G9: kill -9", () => {
     return output.split("\n").slice(0, -1); // the last line may be cut off
   }
 
-  test("loses nothing that was acknowledged", async () => {
-    const dir = newDirectory();
-    const acknowledged: string[] = [];
-    for (let round = 0; round < (isLong ? 40 : 4); round++) {
-      acknowledged.push(...(await runAndKill(dir, Math.random() * 150)));
-    }
-    const damage: DamagedSegment[] = [];
-    const store = fileStore({ dir, onDamage: (stretch) => damage.push(stretch) });
-    const found = await all(store);
-    const ids = new Set(idsOf(found));
-    expect(acknowledged.length).toBeGreaterThan(20);
-    expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
-    expect(ids.size).toBe(found.length);
-    // Whatever was being written at the kill is a torn end, and nothing worse.
-    expect(damage.filter(({ tail }) => !tail)).toEqual([]);
-    for (const id of acknowledged.slice(-5)) expect((await store.get(id))?.summary.id).toBe(id);
-    const more = samples(2);
-    await store.append(more);
-    expect((await idsIn(store)).slice(-2)).toEqual(idsOf(more));
-    await store.close();
-  }, 120_000);
+  test.each(["deflate", "none"])(
+    "loses nothing that was acknowledged, compression %s",
+    async (compression) => {
+      const dir = newDirectory();
+      const acknowledged: string[] = [];
+      for (let round = 0; round < (isLong ? 40 : 4); round++) {
+        acknowledged.push(...(await runAndKill(dir, compression, Math.random() * 150)));
+      }
+      const damage: DamagedSegment[] = [];
+      const store = fileStore({ dir, onDamage: (stretch) => damage.push(stretch) });
+      const found = await all(store);
+      const ids = new Set(idsOf(found));
+      expect(acknowledged.length).toBeGreaterThan(20);
+      expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
+      expect(ids.size).toBe(found.length);
+      // Whatever was being written at the kill is a torn end, and nothing worse.
+      expect(damage.filter(({ tail }) => !tail)).toEqual([]);
+      for (const id of acknowledged.slice(-5)) expect((await store.get(id))?.summary.id).toBe(id);
+      const more = samples(2);
+      await store.append(more);
+      expect((await idsIn(store)).slice(-2)).toEqual(idsOf(more));
+      await store.close();
+    },
+    120_000,
+  );
 });
 
 describe("G9: a full disk", () => {
@@ -160,7 +166,7 @@ describe("G9: a full disk", () => {
   test.skipIf(!isMounted)(
     "no space left: the append is rejected and taken back, smaller ones work",
     async () => {
-      const store = fileStore({ dir: join(small, "a") });
+      const store = fileStore({ dir: join(small, "a"), compression: "none" });
       const kept = samples(3, 20_000);
       await store.append(kept);
       const size = bytesOf(join(small, "a"));
@@ -183,7 +189,7 @@ describe("G9: a full disk", () => {
       expect(bytesOf(join(small, "a"))).toBeLessThan(size * 2);
       // Not even a segment can be begun, or its first record written: still a typed error, and nothing torn.
       writeFileSync(join(small, "ballast"), Buffer.alloc(100_000));
-      const other = fileStore({ dir: join(small, "a") });
+      const other = fileStore({ dir: join(small, "a"), compression: "none" });
       await expect(other.append(samples(4, 50_000))).rejects.toEqual(failure);
       await other.append(samples(1));
       expect(await idsIn(store)).toHaveLength(6);
@@ -193,21 +199,26 @@ describe("G9: a full disk", () => {
 });
 
 describe("damage", () => {
-  test("a torn end is reported, and costs only itself", async () => {
+  test.each([
+    ["the capsule, as plain records", "none", 2],
+    ["the block, compressed", "deflate", 0],
+  ] as const)("a torn end is reported, and costs only itself: %s", async (_what, compression, whole) => {
     const dir = newDirectory();
-    const capsules = samples(3);
-    const store = fileStore({ dir });
-    await store.append(capsules);
+    const before = samples(3);
+    const torn = samples(3);
+    const store = fileStore({ dir, compression });
+    await store.append(before);
+    await store.append(torn);
     await store.close();
     const [file = ""] = segmentsOf(dir);
     truncateSync(file, statSync(file).size - 1);
     const damage: DamagedSegment[] = [];
     const next = fileStore({ dir, onDamage: (stretch) => damage.push(stretch) });
-    expect(await idsIn(next)).toEqual(idsOf(capsules.slice(0, 2)));
+    expect(await idsIn(next)).toEqual(idsOf([...before, ...torn.slice(0, whole)]));
     expect(damage).toEqual([{ file, tail: true, offset: expect.any(Number), bytes: expect.any(Number) }]);
     const more = samples(1);
     await next.append(more);
-    expect(await idsIn(next)).toEqual(idsOf([...capsules.slice(0, 2), ...more]));
+    expect(await idsIn(next)).toEqual(idsOf([...before, ...torn.slice(0, whole), ...more]));
     expect(segmentsOf(dir)).toHaveLength(2);
     await next.close();
   });
@@ -215,7 +226,7 @@ describe("damage", () => {
   test("damage in the middle is a process warning unless somebody listens", async () => {
     const dir = newDirectory();
     const capsules = samples(3);
-    const store = fileStore({ dir });
+    const store = fileStore({ dir, compression: "none" });
     await store.append(capsules);
     const [file = ""] = segmentsOf(dir);
     const bytes = readFileSync(file);
@@ -224,6 +235,33 @@ describe("damage", () => {
     const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
     expect(await idsIn(store)).toEqual(idsOf([capsules[0] as StoredCapsule, capsules[2] as StoredCapsule]));
     expect((await warned).message).toContain(file);
+    await store.close();
+  });
+
+  test("a byte changed on disk costs the block that it is in, of about 64 kB, and no other", async () => {
+    const dir = newDirectory();
+    const store = fileStore({ dir });
+    const capsules = samples(60, 4_000);
+    await store.append(capsules);
+    const [file = ""] = segmentsOf(dir);
+    const whole = readFileSync(file);
+    expect(whole.length).toBeLessThan(capsules.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) / 4);
+    for (let position = 0; position < whole.length; position += 1 + Math.floor(whole.length / 50)) {
+      const bytes = Buffer.from(whole);
+      bytes[position] = (bytes[position] as number) ^ 0x40;
+      writeFileSync(file, bytes);
+      const damage: DamagedSegment[] = [];
+      const found = await all(fileStore({ dir, onDamage: (stretch) => damage.push(stretch) }));
+      const ids = new Set(idsOf(found));
+      const missing = capsules.filter(({ summary }) => !ids.has(summary.id));
+      expect(missing.length).toBeGreaterThan(0);
+      expect(missing.reduce((sum, one) => sum + one.bytes.byteLength, 0)).toBeLessThanOrEqual(65_536);
+      expect(damage).toHaveLength(1);
+      const kept = capsules.filter(({ summary }) => ids.has(summary.id));
+      expect(found.map((one) => Buffer.compare(one.bytes, kept.shift()?.bytes ?? Buffer.alloc(0)))).toEqual(
+        found.map(() => 0),
+      );
+    }
     await store.close();
   });
 
@@ -365,6 +403,45 @@ describe("G8: rotation", () => {
     expect(await all(store)).toEqual([]);
     await store.close();
     expect(readdirSync(dir)).toEqual([]);
+  });
+});
+
+describe("compression", () => {
+  test("what is written with it and without it lies side by side", async () => {
+    const dir = newDirectory();
+    const batches = Array.from({ length: 6 }, (_, index) => samples(5, 2_000 * index));
+    for (const [index, batch] of batches.entries()) {
+      const store = fileStore({ dir, compression: index % 2 === 0 ? "deflate" : "none" });
+      await store.append(batch);
+      await store.close();
+    }
+    const store = fileStore({ dir });
+    expect(await all(store)).toEqual(batches.flat());
+    for (const one of batches.flat()) expect(await store.get(one.summary.id)).toEqual(one);
+    await store.close();
+  });
+
+  test("what does not shrink is written as it is", async () => {
+    const noise = samples(2).map(({ summary }) => ({ summary, bytes: randomBytes(100_000) }));
+    const [compressed, plain] = [newDirectory(), newDirectory()];
+    for (const [dir, compression] of [
+      [compressed, "deflate"],
+      [plain, "none"],
+    ] as const) {
+      const store = fileStore({ dir, compression });
+      await store.append(noise);
+      await store.close();
+      expect((await all(fileStore({ dir }))).map(({ bytes }) => Buffer.from(bytes))).toEqual(
+        noise.map(({ bytes }) => bytes),
+      );
+    }
+    expect(bytesOf(compressed)).toBe(bytesOf(plain));
+  });
+
+  test("a kind that there is not is refused", () => {
+    const options = { dir: newDirectory(), compression: "zip" } as unknown as FileStoreOptions;
+    expect(() => fileStore(options)).toThrow(withCode("invalid-options"));
+    expect(() => fileStore(options)).toThrow('give "deflate" or "none"');
   });
 });
 

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { fileStore, isHindcastError, type StoredCapsule } from "hindcast";
 import { sampleCapsule } from "../../src/testing/sample-capsule.js";
 
-const [, , mode, dir = "."] = process.argv;
+const [, , mode, dir = ".", chosen] = process.argv;
+const compression = chosen === "none" ? "none" : "deflate";
 
 /** Until it is killed: several appends at a time, and a line for each capsule that the store acknowledged. */
 async function writeForEver(): Promise<never> {
-  const store = fileStore({ dir, segmentBytes: 100_000 });
+  const store = fileStore({ dir, compression, segmentBytes: 20_000 });
   const write = async (size: number): Promise<never> => {
     for (;;) {
       const batch = Array.from({ length: size }, (_, index) =>
@@ -23,7 +24,7 @@ async function writeForEver(): Promise<never> {
 
 /** What a file size limit does to a store: the parent process reads the report. */
 async function fillUp(): Promise<void> {
-  const store = fileStore({ dir });
+  const store = fileStore({ dir, compression: "none" });
   const sizes = (): number[] => readdirSync(dir).map((name) => statSync(join(dir, name)).size);
   const attempt = async (capsules: StoredCapsule[]): Promise<string> => {
     try {

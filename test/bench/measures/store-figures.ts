@@ -2,11 +2,16 @@
 import type { PayloadName } from "../payloads.js";
 import type { Distribution } from "../statistics.js";
 
+/** Means over runs of which each has values of its own. */
 export interface CapsuleSize {
   /** As encoded. */
   readonly encoded: number;
   /** In the directory of a file store with default options, with what the store adds. */
   readonly onDisk: number;
+  /** Capsules that were appended together for that, as many as the queue hands over: mean. */
+  readonly together: number;
+  /** The same where each is appended alone, as in a service that idles. */
+  readonly onDiskAlone: number;
   /** The same record as JSON: every field and every value, typed arrays as lists of numbers. */
   readonly json: number;
 }

@@ -7,6 +7,7 @@ import { fileStore, hindcast, memoryStore, type Store, type StoredCapsule } from
 import { type Capsule, readCapsule, valueAt } from "hindcast/replay";
 import type { CapsuleSize, FindTime, StoreFigures, StoreRate, WriteRate } from "../measures/store-figures.js";
 import { PAYLOADS, type PayloadName, payloads } from "../payloads.js";
+import { variedValues } from "../varied-payloads.js";
 import { programFor } from "../programs.js";
 import { distributionOf } from "../statistics.js";
 import { wrapIn } from "../contenders/recorder.js";
@@ -20,19 +21,51 @@ const [openFile, writeFile, syncFile, closeFile] = [
   promisify(close),
 ] as const;
 
-/** One capsule of each payload, as the file store gives it back, and what it took on disk. */
-async function capsuleOf(payload: PayloadName): Promise<readonly [StoredCapsule, number]> {
-  const dir = join(root, `size-${payload}`);
-  const hc = hindcast({ service: "bench", store: fileStore({ dir }) });
+interface Recorded {
+  readonly capsules: readonly StoredCapsule[];
+  readonly bytesOnDisk: number;
+  readonly appends: number;
+}
+
+/** So many runs into files, flushed `apart` or together. */
+async function record(payload: PayloadName, runs: number, apart: boolean): Promise<Recorded> {
+  const dir = join(root, `size-${payload}-${apart}`);
+  const files = fileStore({ dir });
+  let appends = 0;
+  const append: Store["append"] = (batch) => {
+    appends += 1;
+    return files.append(batch);
+  };
+  const hc = hindcast({ service: "bench", store: { ...files, append } });
   const program = programFor(payload, (name, role, body) => wrapIn(hc, name, role, body));
-  const value = payloads[payload].make();
-  for (let run = 0; run < 20; run++) await program(value);
+  const next = variedValues(payload);
+  for (let run = 0; run < runs; run++) {
+    await program(next());
+    if (apart) await hc.flush();
+  }
   await hc.flush();
-  let stored: StoredCapsule | undefined;
-  for await (const found of hc.store.find({ limit: 1 })) stored = found;
+  const capsules: StoredCapsule[] = [];
+  for await (const found of hc.store.find()) capsules.push(found);
   await hc.close();
-  if (stored === undefined) throw new Error(`no capsule of ${payload} was stored`);
-  return [stored, bytesUnder(dir) / 20];
+  if (capsules.length !== runs)
+    throw new Error(`${capsules.length} of ${runs} capsules of ${payload} are there`);
+  return { capsules, bytesOnDisk: bytesUnder(dir), appends };
+}
+
+async function sizeOf(payload: PayloadName): Promise<readonly [CapsuleSize, StoredCapsule]> {
+  const runs = payloads[payload].calls;
+  const together = await record(payload, runs, false);
+  const alone = await record(payload, runs, true);
+  const mean = (of: (capsule: StoredCapsule) => number): number =>
+    Math.round(together.capsules.reduce((sum, capsule) => sum + of(capsule), 0) / runs);
+  const size = {
+    encoded: mean(({ bytes }) => bytes.byteLength),
+    onDisk: together.bytesOnDisk / runs,
+    together: runs / together.appends,
+    onDiskAlone: alone.bytesOnDisk / runs,
+    json: mean((capsule) => Buffer.byteLength(asJson(readCapsule(capsule)))),
+  };
+  return [size, together.capsules[0] as StoredCapsule];
 }
 
 function bytesUnder(dir: string): number {
@@ -55,11 +88,6 @@ function asJson(capsule: Capsule): string {
   );
 }
 
-function sizeOf([stored, onDisk]: readonly [StoredCapsule, number]): CapsuleSize {
-  const json = Buffer.byteLength(asJson(readCapsule(stored)));
-  return { encoded: stored.bytes.byteLength, onDisk, json };
-}
-
 /** The file store against the same bytes through `fs.write`, by turns. */
 async function writesOf(
   stored: StoredCapsule,
@@ -70,7 +98,7 @@ async function writesOf(
   const batch = Array.from({ length: count }, () => stored);
   // What the store writes for one batch, as it lies on disk.
   const probeDir = join(root, `probe-${count}-${fsync}`);
-  const probe = fileStore({ dir: probeDir });
+  const probe = fileStore({ dir: probeDir, compression: "none" });
   await probe.append(batch);
   await probe.close();
   const bytes = Buffer.alloc(bytesUnder(probeDir), 0x5a);
@@ -82,7 +110,7 @@ async function writesOf(
     const byStore = round % 4 === 0 || round % 4 === 3;
     const start = process.hrtime.bigint();
     if (byStore) {
-      const target = fileStore({ dir, fsync });
+      const target = fileStore({ dir, fsync, compression: "none" });
       for (let append = 0; append < appends; append++) await target.append(batch);
       await target.close();
     } else {
@@ -167,15 +195,13 @@ async function millisecondsOf(work: () => Promise<void>): Promise<number> {
 }
 
 async function measure(): Promise<StoreFigures> {
-  const capsules = new Map<PayloadName, readonly [StoredCapsule, number]>();
-  for (const payload of PAYLOADS) capsules.set(payload, await capsuleOf(payload));
-  const capsule = (payload: PayloadName): readonly [StoredCapsule, number] =>
-    capsules.get(payload) as readonly [StoredCapsule, number];
-  const [prompt] = capsule("prompt");
-  const [object] = capsule("object");
+  const measured = new Map<PayloadName, readonly [CapsuleSize, StoredCapsule]>();
+  for (const payload of PAYLOADS) measured.set(payload, await sizeOf(payload));
+  const [, prompt] = measured.get("prompt") as readonly [CapsuleSize, StoredCapsule];
+  const [, object] = measured.get("object") as readonly [CapsuleSize, StoredCapsule];
   const perMegabyte = Math.round(1e6 / prompt.bytes.byteLength);
   return {
-    sizes: Object.fromEntries(PAYLOADS.map((name) => [name, sizeOf(capsule(name))])) as StoreFigures["sizes"],
+    sizes: Object.fromEntries([...measured].map(([name, [size]]) => [name, size])) as StoreFigures["sizes"],
     writes: [
       await writesOf(prompt, perMegabyte, false, isShort ? 20 : 100),
       await writesOf(prompt, perMegabyte, true, isShort ? 5 : 20),
