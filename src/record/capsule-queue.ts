@@ -10,7 +10,6 @@
  * 3. One append is under way at a time; what it does not acknowledge is counted as lost (G9).
  * 4. Each recording that was added ends up in exactly one counter.
  */
-import { currentEnvironment } from "../capsule/environment.js";
 import { monotonicClock, setImmediateOriginal } from "../originals.js";
 import { detached } from "../stage/scopes.js";
 import type { FailureSource } from "../stage/seam.js";
@@ -69,11 +68,10 @@ export class CapsuleQueue {
   }
 
   /**
-   * Does at the start of the program what would hold up the event loop when the first run is kept: the
-   * encoder is loaded (4 ms), and Intl asked where we are (13 ms for its first answer).
+   * Loads the encoder at the start of the program: it would hold up the event loop for some 17 ms when the
+   * first run is kept.
    */
   prepare(): void {
-    currentEnvironment();
     detached(() => void this.#load());
   }
 

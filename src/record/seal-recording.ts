@@ -126,6 +126,9 @@ function stageRecord({ definition, data, model }: StageEntry): StageRecord {
   return { name, kind, data, model, input: input && identityOf(input), output: output && identityOf(output) };
 }
 
+// Intl takes 13 ms for its first answer, which no capsule is to wait for.
+currentEnvironment();
+
 const EVENTS_AT_ONCE = 256;
 /** What a checksum is taken of in one go. */
 const PIECE_BYTES = 256 * 1024;
