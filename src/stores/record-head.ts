@@ -10,7 +10,7 @@ export const BYTES_32 = 0x5a;
 export const HEAD_BYTES = 5;
 
 /** What every record begins with: tag 55799. */
-export const PREFIX = Buffer.from([0xd9, 0xd9, 0xf7]);
+export const PREFIX: Buffer = Buffer.from([0xd9, 0xd9, 0xf7]);
 
 /** Writes a head, and gives where it ends. */
 export function writeHead(buffer: Buffer, kind: number, value: number, offset: number): number {

@@ -147,7 +147,7 @@ describe("G9: a full disk", () => {
     const dir = newDirectory();
     const { stdout, stderr, status } = spawnSync(
       "sh",
-      ["-c", `ulimit -f 200 && exec "${process.execPath}" "${writer}" full "${dir}"`],
+      ["-c", `ulimit -f 2000 && exec "${process.execPath}" "${writer}" full "${dir}"`],
       { encoding: "utf8", timeout: 30_000 },
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -437,6 +437,27 @@ describe("compression", () => {
     }
     expect(bytesOf(compressed)).toBe(bytesOf(plain));
   });
+
+  test.each(["deflate", "none"] as const)(
+    "a batch that is written in several steps comes back, compression %s",
+    async (compression) => {
+      const dir = newDirectory();
+      const store = fileStore({ dir, compression });
+      const capsules = [...samples(40, 30_000), ...samples(3, 1_000_000), ...samples(200)].map(
+        ({ summary, bytes }, index) => ({
+          summary,
+          bytes: index % 3 === 0 ? randomBytes(bytes.length) : bytes,
+        }),
+      );
+      await Promise.all([store.append(capsules.slice(0, 100)), store.append(capsules.slice(100))]);
+      const found = await all(store);
+      expect(idsOf(found)).toEqual(idsOf(capsules));
+      expect(
+        found.map(({ bytes }, index) => Buffer.compare(bytes, capsules[index]?.bytes ?? Buffer.alloc(0))),
+      ).toEqual(found.map(() => 0));
+      await store.close();
+    },
+  );
 
   test("a kind that there is not is refused", () => {
     const options = { dir: newDirectory(), compression: "zip" } as unknown as FileStoreOptions;

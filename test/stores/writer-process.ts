@@ -37,7 +37,7 @@ async function fillUp(): Promise<void> {
   const kept = [sampleCapsule(), sampleCapsule()];
   const first = await attempt(kept.slice(0, 1));
   const sizeBefore = sizes();
-  const failing = await attempt([sampleCapsule(), sampleCapsule({ valueBytes: 2_000_000 })]);
+  const failing = await attempt(Array.from({ length: 20 }, () => sampleCapsule({ valueBytes: 100_000 })));
   const sizeAfter = sizes();
   const last = await attempt(kept.slice(1));
   await store.close();
