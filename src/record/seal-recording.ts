@@ -23,7 +23,7 @@ import type { OutcomeSnapshot, Recording, RunSummary, StageEntry } from "./recor
 
 /** A recording as a capsule's bytes. Yields as `sealRecording` does. */
 export function* encodeRecording(recording: Recording, kept: string): Generator<undefined, Uint8Array> {
-  const slab = spareSlabs.pop() ?? new Uint8Array(SLAB_BYTES);
+  const slab = spareSlabs.pop() ?? new Uint8Array(LARGEST_SLAB);
   const bytes = yield* encodeCapsuleInSteps(yield* seal(recording, kept, new ValueTable(slab)));
   // The capsule's bytes are a copy, so that the next one's values can be written there.
   spareSlabs.push(slab);
@@ -139,7 +139,8 @@ const SHORT_BYTES = 128;
 /** Of an estimated size up to this, a value is encoded at once, and so many of them between two pauses. */
 const SMALL_SIZE = 1024;
 const SMALL_VALUES = 8;
-const SLAB_BYTES = 8192;
+const SMALLEST_SLAB = 512;
+const LARGEST_SLAB = 8192;
 /** Those of capsules that have been written: making one takes as long as encoding a small value. */
 const spareSlabs: Uint8Array<ArrayBuffer>[] = [];
 
@@ -155,7 +156,8 @@ class ValueTable {
   #used = 0;
   #sincePause = 0;
 
-  constructor(slab = new Uint8Array(SLAB_BYTES)) {
+  /** A capsule that is kept as it is, as a replay's, holds its slabs: they begin small. */
+  constructor(slab = new Uint8Array(SMALLEST_SLAB)) {
     this.#slab = slab;
   }
 
@@ -221,7 +223,7 @@ class ValueTable {
     const known = table.get(key);
     if (known !== undefined) return known;
     if (this.#used + key.length > this.#slab.length) {
-      this.#slab = new Uint8Array(SLAB_BYTES);
+      this.#slab = new Uint8Array(Math.min(2 * this.#slab.length, LARGEST_SLAB));
       this.#used = 0;
     }
     const bytes = this.#slab.subarray(this.#used, this.#used + key.length);

@@ -29,7 +29,7 @@ export interface FileStoreOptions {
   readonly fsync?: boolean;
   /**
    * Whether capsules that are appended together are compressed together, on the thread pool. Default `deflate`: of their
-   * JSON, capsules with 20 fields take 0.14 by fifty and 0.69 alone, those with 8 kB of prose 0.38 and 0.44.
+   * JSON, capsules with 20 fields take 0.14 by fifty and 0.69 alone, those with 8 kB of prose 0.37 and 0.44.
    */
   readonly compression?: "deflate" | "none";
   /** Called for each stretch that could not be read. Default: a process warning, but for the ends of segments. */
