@@ -351,6 +351,11 @@ export class Recording implements RunListener {
     };
   }
 
+  /** Whether the run has ended, and nothing more is entered. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** What a replay could not give the program as it was. */
   get reasons(): readonly ReplayabilityReason[] {
     return this.#reasons ?? NONE;

@@ -121,7 +121,7 @@ export function keptSummary(summary: RunSummary, kept: string): CapsuleSummary {
   };
 }
 
-function stageRecord({ definition, data, model }: StageEntry): StageRecord {
+export function stageRecord({ definition, data, model }: StageEntry): StageRecord {
   const { name, kind, input, output } = definition;
   return { name, kind, data, model, input: input && identityOf(input), output: output && identityOf(output) };
 }

@@ -1,8 +1,18 @@
 import { type Capsule, type StageRecord, sameVersion, type Version } from "../capsule/capsule.js";
-import { compareEnvironments } from "../capsule/environment.js";
+import { compareEnvironments, currentEnvironment } from "../capsule/environment.js";
+import type { Recording } from "../record/recording.js";
+import { stageRecord } from "../record/seal-recording.js";
+
+/** What a run declares: where it ran, and its stages. */
+export type Declarations = Pick<Capsule, "environment" | "stages">;
+
+/** Of a run of this process. */
+export function declarationsOf(recording: Recording): Declarations {
+  return { environment: currentEnvironment(), stages: recording.contents().stages.map(stageRecord) };
+}
 
 /** What was declared otherwise in the two runs, in lines such as `stage risk: model risk@7 -> risk@8`. */
-export function declaredChanges(recorded: Capsule, replayed: Capsule): readonly string[] {
+export function declaredChanges(recorded: Declarations, replayed: Declarations): readonly string[] {
   const changes = [...compareEnvironments(recorded.environment, replayed.environment)];
   const seen = new Set<string>();
   for (const was of recorded.stages) {

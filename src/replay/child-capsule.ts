@@ -5,24 +5,43 @@ import type { Recording } from "../record/recording.js";
 import { sealNow } from "./record-run.js";
 import { effectKey } from "./compared-run.js";
 
-/** `changes`: what was otherwise than in the run of `parent`, in lines. */
-export function childCapsule(
+/** It is made when it is asked for: that takes about as long as the rest of a replay. */
+export class ChildCapsule {
+  readonly #make: () => Capsule;
+  #capsule: Capsule | undefined;
+
+  /** `changes`: what was otherwise than in the run of `parent`, in lines. */
+  constructor(
+    parent: Capsule,
+    recording: Recording,
+    isReplaced: (stage: string) => boolean,
+    changes: readonly string[],
+  ) {
+    this.#make = () => childOf(parent, recording, isReplaced, changes);
+  }
+
+  get capsule(): Capsule {
+    return (this.#capsule ??= this.#make());
+  }
+}
+
+function childOf(
   parent: Capsule,
   recording: Recording,
   isReplaced: (stage: string) => boolean,
-  changes: (child: Capsule) => readonly string[],
+  changes: readonly string[],
 ): Capsule {
   const sealed = sealNow(recording, "replay");
   const reasons = reasonsOf(parent, sealed, isReplaced);
-  const child: Capsule = {
+  return {
     ...withPrompting(parent, sealed),
     id: createRunId(),
+    parent: { id: parent.id, run: runIdOf(parent), changes },
     // A replay that was given up is over, though its program may go on, and into the same recording.
     events: [...sealed.events],
     violations: [...sealed.violations],
     replayable: { exact: reasons.length === 0, reasons },
   };
-  return { ...child, parent: { id: parent.id, run: runIdOf(parent), changes: changes(child) } };
 }
 
 /** What was noticed while recording holds for a replay too, in which nothing can be noticed. */

@@ -3,7 +3,7 @@ import { captureAmbient } from "../ambient/ambient.js";
 import { type Capsule, rootCall, runIdOf } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
-import { compareEnvironments } from "../capsule/environment.js";
+import { compareEnvironments, currentEnvironment } from "../capsule/environment.js";
 import { type Duration, milliseconds } from "../duration.js";
 import { HindcastError } from "../errors.js";
 import { type ReplayHost, replayHostOf } from "../hindcast.js";
@@ -14,9 +14,10 @@ import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
 import { streamKindOf } from "../streams/stream-kind.js";
 import { CallSites } from "./call-sites.js";
-import { declaredChanges } from "./changes.js";
-import { childCapsule } from "./child-capsule.js";
+import { declarationsOf, declaredChanges } from "./changes.js";
+import { ChildCapsule } from "./child-capsule.js";
 import { ComparedRun } from "./compared-run.js";
+import { RunningComparison } from "./running-comparison.js";
 import { type ConditionOptions, type Conditions, conditionsOf } from "./conditions.js";
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
 import { notesOf } from "./notes.js";
@@ -126,12 +127,14 @@ export async function replay<F extends AnyFunction>(
     stuck = () => resolve({ status: "pending" });
   });
   const isStageReplaced = (stage: string): boolean => isReplaced(stages.get(stage));
-  const sites = new CallSites(recorded, new ComparedRun(capsule, isStageReplaced).events, isStageReplaced);
+  const sites = new CallSites();
+  const { events } = new ComparedRun(capsule, isStageReplaced);
+  const comparison = new RunningComparison(recorded, events, isStageReplaced, sites.mark);
   const recording = new Recording({
     ...host.recordingOptions,
     limits: capsule.limits,
     ended: () => undefined,
-    entered: sites.entered,
+    entered: comparison.entered,
   });
   const conductor = new ReplayingConductor(recorded, recording, {
     stages,
@@ -154,36 +157,41 @@ export async function replay<F extends AnyFunction>(
   }
 
   const given = [...conditions.changes, ...substituted("stage", stages), ...substituted("effect", effects)];
-  const replayed = childCapsule(capsule, recording, isStageReplaced, (child) => [
-    ...given,
-    ...declaredChanges(capsule, child),
-  ]);
-  mustBeThere(capsule, replayed, "stage", stages);
-  mustBeThere(capsule, replayed, "effect", effects);
+  mustBeThere(capsule, recording, "stage", stages);
+  mustBeThere(capsule, recording, "effect", effects);
+  const changes = declaredChanges(capsule, declarationsOf(recording));
+  const child = new ChildCapsule(capsule, recording, isStageReplaced, [...given, ...changes]);
+  // A replay that was given up is over, though its program may go on, and into the same recording.
+  const asRecorded = comparison.isSame && recording.closed;
   const isEffectReplaced = (effect: string): boolean => conductor.isEffectReplaced(effect);
-  const divergence = firstDivergence(capsule, replayed, {
-    isStageReplaced,
-    isEffectReplaced,
-    isSame,
-    changed: conditions.changed,
-    isReplay: true,
-    siteOf: ({ kind, index }) => sites.of(kind, index),
-  });
+  const divergence = asRecorded
+    ? undefined
+    : firstDivergence(capsule, child.capsule, {
+        isStageReplaced,
+        isEffectReplaced,
+        isSame,
+        changed: conditions.changed,
+        isReplay: true,
+        siteOf: ({ kind, index }) => sites.of(kind, index),
+      });
   const result: Replayed<unknown> = {
-    outcome: outcome === "streamed" ? outcomeOf(replayed, host.classes) : outcome,
+    outcome: outcome === "streamed" ? outcomeOf(child.capsule, host.classes) : outcome,
     recorded: outcomeOf(capsule, host.classes),
-    sameOutcome: sameOutcome(capsule, replayed, isSame),
-    replayed,
+    sameOutcome: asRecorded || sameOutcome(capsule, child.capsule, isSame),
     given,
-    environment: compareEnvironments(capsule.environment, replayed.environment),
-    changes: declaredChanges(capsule, replayed),
+    environment: compareEnvironments(capsule.environment, currentEnvironment()),
+    changes,
     // Where nothing diverged, no effect was called with another input.
-    notes: divergence === undefined ? [] : notesOf(capsule, replayed, isEffectReplaced, isSame),
+    notes: divergence === undefined ? [] : notesOf(capsule, child.capsule, isEffectReplaced, isSame),
+    get replayed() {
+      return child.capsule;
+    },
   };
   // The value is what the entry just returned.
   return conclude(capsule, result, divergence) as ReplayResult<Awaited<ReturnType<F>>>;
 }
 
+/** Adds the verdict to `result`. Not a copy: its capsule is made when somebody asks for it. */
 function conclude(
   capsule: Capsule,
   result: Replayed<unknown>,
@@ -192,17 +200,27 @@ function conclude(
   if (divergence?.cause === "uncontrolled") {
     const reasons = capsule.replayable.reasons.map((reason) => reason.message).join(" ");
     const message = `The capsule does not hold all that the program needs, so nothing can be concluded. ${reasons}`;
-    return { ...result, verdict: "unresolved", reason: "incomplete", message, divergence };
+    return Object.assign(result, {
+      verdict: "unresolved" as const,
+      reason: "incomplete" as const,
+      message,
+      divergence,
+    });
   }
-  if (divergence !== undefined) return { ...result, verdict: "diverged", divergence };
+  if (divergence !== undefined) return Object.assign(result, { verdict: "diverged" as const, divergence });
   // A recorded replay may not have come to its end; then this one has done the same.
   if (result.outcome.status === "pending" && result.recorded.status !== "pending") {
     const message =
       "The replay did everything that is recorded, and then did not come to its end: " +
       "it waits for something that is not declared as an effect, or for longer than `timeout`.";
-    return { ...result, verdict: "unresolved", reason: "stalled", message, divergence: undefined };
+    return Object.assign(result, {
+      verdict: "unresolved" as const,
+      reason: "stalled" as const,
+      message,
+      divergence: undefined,
+    });
   }
-  return { ...result, verdict: "identical" };
+  return Object.assign(result, { verdict: "identical" as const });
 }
 
 async function execute(
@@ -292,11 +310,20 @@ function namesOf({ stages, effects }: Capsule, what: Substitutable): ReadonlySet
   return new Set((what === "stage" ? stages : effects).map(({ name }) => name));
 }
 
+/** Of what the replay came to. */
+function namesIn(recording: Recording, what: Substitutable): ReadonlySet<string> {
+  const { stages, effects } = recording.contents();
+  return new Set(
+    what === "stage" ? stages.map((stage) => stage.definition.name) : effects.map(({ name }) => name),
+  );
+}
+
 function substitutes(
   capsule: Capsule,
   what: Substitutable,
-  given: Readonly<Record<string, Substitute>> = {},
+  given: Readonly<Record<string, Substitute>> | undefined,
 ): ReadonlyMap<string, Substitute> {
+  if (given === undefined) return new Map();
   const names = namesOf(capsule, what);
   for (const [name, substitute] of Object.entries(given)) {
     if (substitute !== "recorded" && substitute !== "live" && typeof substitute !== "function") {
@@ -313,12 +340,13 @@ function substitutes(
 /** Changed code may come to what the capsule does not have; but a name that nothing has is a mistake. */
 function mustBeThere(
   capsule: Capsule,
-  replayed: Capsule,
+  recording: Recording,
   what: Substitutable,
   given: ReadonlyMap<string, Substitute>,
 ): void {
+  if (given.size === 0) return;
   const names = namesOf(capsule, what);
-  const met = namesOf(replayed, what);
+  const met = namesIn(recording, what);
   for (const name of given.keys()) if (!names.has(name) && !met.has(name)) throw notThere(what, name, names);
 }
 
