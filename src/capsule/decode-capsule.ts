@@ -9,7 +9,7 @@
  */
 import { crc32 } from "node:zlib";
 import { decode } from "cborg";
-import { HindcastError } from "../errors.js";
+import { HindcastError, isHindcastError } from "../errors.js";
 import {
   CAPSULE_FORMAT,
   type CallRecord,
@@ -25,10 +25,11 @@ import {
   type ViolationRecord,
 } from "./capsule.js";
 import { type ClassTable, decodeOptions, decodeValue, TEXT_TAGS } from "./decode-value.js";
-import { TAG } from "./encode-value.js";
+import { CborReader } from "./cbor-reader.js";
+import { CborWriter, TAG } from "./encode-value.js";
 import type { Environment } from "./environment.js";
 import type { Limits } from "./limits.js";
-import { bytesOf, index, integer, list, misshapen, oneOf, optional, record, text, time } from "./shape.js";
+import { index, integer, list, misshapen, oneOf, optional, record, text, time } from "./shape.js";
 import {
   ENVELOPE_NAME,
   FLAG_ASYNCHRONOUS,
@@ -44,13 +45,52 @@ import {
 /** Reads a capsule. Throws `capsule-damaged`, `capsule-newer` or `capsule-shape`. */
 export function decodeCapsule(bytes: Uint8Array): Capsule {
   const { format, body } = open(bytes);
-  let fields: unknown;
   try {
-    fields = decode(body, decodeOptions(TEXT_TAGS));
+    const reader = new CborReader(body);
+    const { tables, rest } = locate(reader, body);
+    return fromWire(record(decode(rest, decodeOptions(TEXT_TAGS)), "body"), reader, tables, format);
   } catch (cause) {
+    if (isHindcastError(cause)) throw cause;
     throw damaged("its body is not CBOR", cause);
   }
-  return fromWire(fields, format);
+}
+
+/** Where the tables of a body begin that grow with the run. */
+type Tables = Readonly<Partial<Record<(typeof GROWING)[number], number>>>;
+
+const GROWING = ["calls", "effects", "events", "values"] as const;
+
+/** Finds those tables; `rest` is the body without them. */
+function locate(
+  reader: CborReader,
+  body: Uint8Array,
+): { readonly tables: Tables; readonly rest: Uint8Array } {
+  const size = reader.mapLength();
+  if (Number.isNaN(size)) return { tables: {}, rest: body };
+  const tables: { -readonly [Name in keyof Tables]: Tables[Name] } = {};
+  const pieces: Uint8Array[] = [];
+  for (let entry = 0; entry < size; entry++) {
+    const start = reader.position;
+    const key = reader.text();
+    // A key may be anything, if nobody knows it.
+    if (key === undefined) {
+      reader.position = start;
+      reader.skip();
+    }
+    const table = GROWING.find((name) => name === key);
+    if (table !== undefined && tables[table] !== undefined) throw new RangeError(`"${table}" is there twice`);
+    if (table !== undefined) tables[table] = reader.position;
+    reader.skip();
+    if (table === undefined) pieces.push(body.subarray(start, reader.position));
+  }
+  if (reader.position !== body.byteLength) throw new RangeError("something follows it");
+  return { tables, rest: Buffer.concat([mapHead(pieces.length), ...pieces]) };
+}
+
+function mapHead(entries: number): Uint8Array {
+  const head = new CborWriter(16);
+  head.map(entries);
+  return head.bytes();
 }
 
 /** The value at a reference, decoded anew at each call. */
@@ -94,50 +134,20 @@ function damaged(how: string, cause?: unknown): HindcastError {
 
 // From the wire: nothing is believed.
 
-function fromWire(wire: unknown, format: number): Capsule {
-  const body = record(wire, "body");
-  const values = list(body["values"], "values").map((value, index) => bytesOf(value, `values[${index}]`));
+function fromWire(
+  body: Record<string, unknown>,
+  reader: CborReader,
+  tables: Tables,
+  format: number,
+): Capsule {
   const stages = list(body["stages"], "stages").map(stageFromWire);
-  const callCount = list(body["calls"], "calls").length;
-  const references = (value: unknown, where: string): number[] =>
-    list(value, where).map((reference) => index(reference, values.length, where));
-  const calls = list(body["calls"], "calls").map((wireCall, position): CallRecord => {
-    const where = `calls[${position}]`;
-    const call = list(wireCall, where);
-    const flags = integer(call[6], where);
-    const parent = call[1] === -1 && position === 0 ? -1 : index(call[1], position, `${where}.parent`);
-    return {
-      stage: index(call[0], stages.length, `${where}.stage`),
-      parent,
-      ordinal: integer(call[2], where),
-      at: integer(call[3], where),
-      duration: integer(call[4], where),
-      input: references(call[5], `${where}.input`),
-      asynchronous: (flags & FLAG_ASYNCHRONOUS) !== 0,
-      delivered: (flags & FLAG_DELIVERED) !== 0,
-      unprompted: (flags & FLAG_UNPROMPTED) !== 0,
-      outcome: outcomeFromWire(call.slice(7), values.length, where),
-    };
-  });
+  const values = rows(reader, tables, "values", () => reader.byteString());
+  const calls = rows(reader, tables, "calls", (position) =>
+    callFromWire(reader, position, stages.length, values.length),
+  );
   if (calls.length === 0) throw misshapen("calls");
-  const effects = list(body["effects"], "effects").map((wireEffect, position): EffectRecord => {
-    const where = `effects[${position}]`;
-    const effect = list(wireEffect, where);
-    const flags = integer(effect[6], where);
-    return {
-      name: text(effect[0], where),
-      call: index(effect[1], callCount, `${where}.call`),
-      ordinal: integer(effect[2], where),
-      at: integer(effect[3], where),
-      duration: integer(effect[4], where),
-      input: references(effect[5], `${where}.input`),
-      asynchronous: (flags & FLAG_ASYNCHRONOUS) !== 0,
-      delivered: (flags & FLAG_DELIVERED) !== 0,
-      unprompted: (flags & FLAG_UNPROMPTED) !== 0,
-      item: (flags & FLAG_ITEM) !== 0,
-      outcome: outcomeFromWire(effect.slice(7), values.length, where),
-    };
-  });
+  const effects = rows(reader, tables, "effects", () => effectFromWire(reader, calls.length, values.length));
+  const events = rows(reader, tables, "events", () => eventFromWire(reader, calls.length, effects.length));
   const trace = body["trace"] === undefined ? undefined : list(body["trace"], "trace");
   const service = list(body["service"], "service");
   return {
@@ -167,17 +177,12 @@ function fromWire(wire: unknown, format: number): Capsule {
     stages,
     calls,
     effects,
-    events: list(body["events"], "events").map((wireEvent, position): CapsuleEvent => {
-      const event = unpackEvent(integer(wireEvent, `events[${position}]`));
-      const size = event.kind.startsWith("call") ? calls.length : effects.length;
-      index(event.index, size, `events[${position}]`);
-      return event;
-    }),
+    events,
     violations: list(body["violations"], "violations").map((wireViolation, position): ViolationRecord => {
       const where = `violations[${position}]`;
       const violation = list(wireViolation, where);
       return {
-        call: index(violation[0], callCount, where),
+        call: index(violation[0], calls.length, where),
         side: oneOf(violation[1], ["input", "output"] as const, where),
         issues: list(violation[2], where).map((wireIssue) => {
           const issue = list(wireIssue, where);
@@ -188,6 +193,145 @@ function fromWire(wire: unknown, format: number): Capsule {
     }),
     values,
   };
+}
+
+/** The entries of a table; `read` gives undefined where one is not as the format says. */
+function rows<Row>(
+  reader: CborReader,
+  tables: Tables,
+  name: keyof Tables,
+  read: (position: number) => Row | undefined,
+): Row[] {
+  const start = tables[name];
+  if (start === undefined) throw misshapen(name);
+  reader.position = start;
+  const length = reader.arrayLength();
+  if (Number.isNaN(length)) throw misshapen(name);
+  const entries: Row[] = [];
+  for (let position = 0; position < length; position++) {
+    const entry = read(position);
+    if (entry === undefined) throw misshapen(`${name}[${position}]`);
+    entries.push(entry);
+  }
+  return entries;
+}
+
+/** Elements of a row before those of its outcome. */
+const BEGUN_ELEMENTS = 7;
+
+function callFromWire(
+  reader: CborReader,
+  position: number,
+  stages: number,
+  values: number,
+): CallRecord | undefined {
+  const elements = reader.arrayLength();
+  const stage = reader.unsigned();
+  const parent = reader.unsignedOrMinusOne();
+  const ordinal = reader.unsigned();
+  const at = reader.unsigned();
+  const duration = reader.unsigned();
+  const input = referencesFromWire(reader, values);
+  const flags = reader.unsigned();
+  const outcome = outcomeFromWire(reader, elements - BEGUN_ELEMENTS, values);
+  // NaN is not less than anything. The root alone has no parent.
+  const isRooted = position === 0 ? parent === -1 : parent >= 0 && parent < position;
+  if (!(stage < stages && isRooted && ordinal + at + duration + flags >= 0)) return undefined;
+  if (input === undefined || outcome === undefined) return undefined;
+  return {
+    stage,
+    parent,
+    ordinal,
+    at,
+    duration,
+    input,
+    asynchronous: (flags & FLAG_ASYNCHRONOUS) !== 0,
+    delivered: (flags & FLAG_DELIVERED) !== 0,
+    unprompted: (flags & FLAG_UNPROMPTED) !== 0,
+    outcome,
+  };
+}
+
+function effectFromWire(reader: CborReader, calls: number, values: number): EffectRecord | undefined {
+  const elements = reader.arrayLength();
+  const name = textFromWire(reader);
+  const call = reader.unsigned();
+  const ordinal = reader.unsigned();
+  const at = reader.unsigned();
+  const duration = reader.unsigned();
+  const input = referencesFromWire(reader, values);
+  const flags = reader.unsigned();
+  const outcome = outcomeFromWire(reader, elements - BEGUN_ELEMENTS, values);
+  if (!(call < calls && ordinal + at + duration + flags >= 0)) return undefined;
+  if (name === undefined || input === undefined || outcome === undefined) return undefined;
+  return {
+    name,
+    call,
+    ordinal,
+    at,
+    duration,
+    input,
+    asynchronous: (flags & FLAG_ASYNCHRONOUS) !== 0,
+    delivered: (flags & FLAG_DELIVERED) !== 0,
+    unprompted: (flags & FLAG_UNPROMPTED) !== 0,
+    item: (flags & FLAG_ITEM) !== 0,
+    outcome,
+  };
+}
+
+function referencesFromWire(reader: CborReader, values: number): number[] | undefined {
+  const length = reader.arrayLength();
+  if (Number.isNaN(length)) return undefined;
+  const references: number[] = [];
+  for (let position = 0; position < length; position++) {
+    const reference = reader.unsigned();
+    if (!(reference < values)) return undefined;
+    references.push(reference);
+  }
+  return references;
+}
+
+/** The last elements of a row, of which there may be more than are known here. */
+function outcomeFromWire(reader: CborReader, elements: number, values: number): OutcomeRecord | undefined {
+  if (!(elements >= 1)) return undefined;
+  const status = OUTCOMES[reader.unsigned()];
+  let read = 1;
+  let outcome: OutcomeRecord = PENDING;
+  if (status === undefined) return undefined;
+  if (status !== "pending") {
+    read = status === "ok" ? 2 : 3;
+    if (elements < read) return undefined;
+    const value = reader.unsigned();
+    if (!(value < values)) return undefined;
+    if (status === "ok") outcome = { status, value };
+    else {
+      const stack = textFromWire(reader);
+      if (stack === undefined) return undefined;
+      outcome = { status, value, stack };
+    }
+  }
+  for (; read < elements; read++) reader.skip();
+  return outcome;
+}
+
+const PENDING: OutcomeRecord = { status: "pending" };
+
+/** A text, also one that has no UTF-8. */
+function textFromWire(reader: CborReader): string | undefined {
+  const start = reader.position;
+  const plain = reader.text();
+  if (plain !== undefined) return plain;
+  reader.position = start;
+  const value: unknown = decode(reader.item(), decodeOptions(TEXT_TAGS));
+  return typeof value === "string" ? value : undefined;
+}
+
+function eventFromWire(reader: CborReader, calls: number, effects: number): CapsuleEvent | undefined {
+  const packed = reader.unsigned();
+  if (!(packed < 2 ** 32)) return undefined;
+  const event = unpackEvent(packed);
+  const isOfCall = event.kind === "call-start" || event.kind === "call-end";
+  return event.index < (isOfCall ? calls : effects) ? event : undefined;
 }
 
 function parentFromWire(wire: unknown): ParentRecord {
@@ -218,18 +362,6 @@ function stageFromWire(wire: unknown, position: number): StageRecord {
     input: optional(stage[4], where, contract),
     output: optional(stage[5], where, contract),
   };
-}
-
-function outcomeFromWire(wire: readonly unknown[], values: number, where: string): OutcomeRecord {
-  const status = OUTCOMES[index(wire[0], OUTCOMES.length, `${where}.outcome`)];
-  switch (status) {
-    case "ok":
-      return { status, value: index(wire[1], values, `${where}.outcome`) };
-    case "error":
-      return { status, value: index(wire[1], values, `${where}.outcome`), stack: text(wire[2], where) };
-    default:
-      return { status: "pending" };
-  }
 }
 
 function environmentFromWire(wire: unknown): Environment {

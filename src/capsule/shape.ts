@@ -45,11 +45,6 @@ export function index(value: unknown, size: number, where: string): number {
   return position;
 }
 
-export function bytesOf(value: unknown, where: string): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw misshapen(where);
-  return value;
-}
-
 export function oneOf<const T extends string>(value: unknown, choices: readonly T[], where: string): T {
   const choice = choices.find((candidate) => candidate === value);
   if (choice === undefined) throw misshapen(where);

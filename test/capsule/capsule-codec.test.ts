@@ -434,6 +434,25 @@ describe("a body whose checksum is right, but that no recording made, is checked
     }
   });
 
+  test("of a table that is there twice, or not at all, or no table", () => {
+    for (const name of ["calls", "effects", "events", "values"]) {
+      const { [name]: table, ...rest } = bodyOf(loan);
+      expect(mustBeTyped(rest)).toBe("capsule-shape");
+      for (const wrong of [0, "none", {}, null]) {
+        expect(mustBeTyped({ ...rest, [name]: wrong })).toBe("capsule-shape");
+      }
+      const once = encode(rest);
+      const entries = Buffer.concat([encode(name), encode(table)]);
+      // A map of fewer than 24 entries has its number in its first byte.
+      const twice = Buffer.concat([once, entries, entries]);
+      twice.writeUInt8((once[0] as number) + 2, 0);
+      expect(open(seal(twice))).toBe("capsule-damaged");
+      const last = Buffer.concat([once, entries]);
+      last.writeUInt8((once[0] as number) + 1, 0);
+      expect(open(seal(last))).toEqual(decodeCapsule(loan));
+    }
+  });
+
   test("of tables that are empty, or very long", () => {
     for (const name of ["stages", "calls", "values"]) {
       expect(mustBeTyped({ ...bodyOf(loan), [name]: [] })).toBe("capsule-shape");
