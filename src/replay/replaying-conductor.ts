@@ -60,6 +60,8 @@ export interface ConductorOptions {
   readonly stuck: () => void;
 }
 
+const MOST_STEPS_AT_ONCE = 16;
+
 export class ReplayingConductor implements Conductor, RunListener {
   readonly replaying = true;
   readonly #recorded: RecordedRun;
@@ -93,8 +95,18 @@ export class ReplayingConductor implements Conductor, RunListener {
   #cursor = 0;
   /** Whether the root did not end in the record, which is then of a replay. */
   readonly #neverEnded: boolean;
+  /** Whether a turn is to come, or is under way. */
   #armed = false;
+  /** Whether it comes with the next step. */
+  #due = false;
+  /** Whether one is under way. */
+  #turning = false;
+  /** Steps that are scheduled, and how many are the next time. */
+  #stepsAhead = 0;
+  #stepsAtOnce = 1;
   #moved = false;
+  /** Whether it is to be seen, when this macrotask is over, if there is anything to wait for. */
+  #looking = false;
   /** Whether the record has been followed for a turn at least. */
   #handed = false;
   #ended = false;
@@ -263,7 +275,9 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
-    const { index, entry, substitute } = this.#begin(effect, input);
+    const index = this.#find(effect);
+    const entry = this.#recording.effectStarted(effect, input);
+    const substitute = this.#begin(effect, index);
     if (substitute === "recorded") {
       return index === NOT_RECORDED
         ? this.#refuse(effect, entry)
@@ -274,15 +288,14 @@ export class ReplayingConductor implements Conductor, RunListener {
     return this.#liveEffect(effect, index, entry, isItsOwn ? perform : () => standIn(substitute, input));
   }
 
-  /** Finds an effect in the record, and enters it in the replay's own. */
-  #begin(
-    effect: EffectCall,
-    input: readonly unknown[],
-  ): { index: number; entry: number; substitute: Substitute } {
-    const call = this.#match(effect.call);
-    const index =
-      call === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(call, effect.name, effect.ordinal);
-    const entry = this.#recording.effectStarted(effect, input);
+  /** The recorded effect that an effect of the replay is. */
+  #find({ call, name, ordinal }: EffectCall): number {
+    const recorded = this.#match(call);
+    return recorded === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(recorded, name, ordinal);
+  }
+
+  /** Notes that an effect has begun, and says what is to be given for it. */
+  #begin(effect: EffectCall, index: number): Substitute {
     const given = this.#options.effects.get(effect.of ?? effect.name);
     if (given !== undefined && given !== "recorded") this.#replacedEffects.add(effect.name);
     const substitute = given ?? (effect.live === true ? "live" : "recorded");
@@ -291,7 +304,7 @@ export class ReplayingConductor implements Conductor, RunListener {
       this.#effectsLive[index] = substitute === "recorded" ? 0 : 1;
     }
     this.#poke();
-    return { index, entry, substitute };
+    return substitute;
   }
 
   start(
@@ -300,7 +313,9 @@ export class ReplayingConductor implements Conductor, RunListener {
     begin: (arrive: (outcome: Outcome) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void {
-    const { index, entry, substitute } = this.#begin(effect, input);
+    const index = this.#find(effect);
+    const entry = this.#recording.effectStarted(effect, input);
+    const substitute = this.#begin(effect, index);
     this.#recording.effectReturned(entry);
     let over = false;
     const end = (outcome: Outcome): void => {
@@ -512,9 +527,22 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#moved = true;
     if (this.#armed || this.#ended) return;
     if (this.#anyReady()) this.#arm();
-    else if (this.#timer === undefined) this.#wait();
-    else this.#timer.refresh();
+    else this.#look();
   }
+
+  /** Begins to wait when this macrotask is over, if nothing has become ready by then. Most often something has. */
+  #look(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    setImmediateOriginal(this.#looked);
+  }
+
+  readonly #looked = (): void => {
+    this.#looking = false;
+    if (this.#armed || this.#ended) return;
+    if (this.#timer === undefined) this.#wait();
+    else this.#timer.refresh();
+  };
 
   #anyReady(): boolean {
     return this.#readyCalls.size > 0 || this.#readyEffects.size > 0 || this.#readyAnyTime.length > 0;
@@ -525,14 +553,37 @@ export class ReplayingConductor implements Conductor, RunListener {
     clearTimeoutOriginal(this.#timer);
     this.#timer = undefined;
     const early = this.#options.pace === "recorded" ? this.#untilDue() : 0;
-    if (early > 0) this.#timer = setTimeoutOriginal(this.#schedule, early);
-    else this.#schedule();
+    if (early > 0) this.#timer = setTimeoutOriginal(this.#fallDue, early);
+    else this.#fallDue();
   }
 
-  readonly #schedule = (): void => {
+  readonly #fallDue = (): void => {
     this.#timer = undefined;
-    setImmediateOriginal(this.#turn);
-    setImmediateOriginal(this.#close);
+    this.#due = true;
+    if (this.#stepsAhead === 0) this.#schedule();
+  };
+
+  /**
+   * Immediates that are there already are taken one after the other with nothing but microtasks between them,
+   * and so without a round of the event loop for each turn, which would take as long as the turn.
+   */
+  #schedule(): void {
+    for (let step = 0; step < this.#stepsAtOnce; step++) setImmediateOriginal(this.#step);
+    this.#stepsAhead += this.#stepsAtOnce;
+    if (this.#options.pace === "immediate") {
+      this.#stepsAtOnce = Math.min(2 * this.#stepsAtOnce, MOST_STEPS_AT_ONCE);
+    }
+  }
+
+  /** The end of a turn, which is when all microtasks it set off have run, and the next turn. */
+  readonly #step = (): void => {
+    this.#stepsAhead -= 1;
+    if (this.#turning) this.#close();
+    if (!this.#due || this.#ended) return;
+    this.#due = false;
+    if (this.#stepsAhead === 0) this.#schedule();
+    this.#turning = true;
+    this.#turn();
   };
 
   /** Milliseconds until what is next came in the recording. */
@@ -544,21 +595,22 @@ export class ReplayingConductor implements Conductor, RunListener {
     return (at + duration) / 1000 - (monotonicClock() - this.#startedAt);
   }
 
-  readonly #turn = (): void => {
+  #turn(): void {
     this.#moved = false;
     const hand = this.#next();
-    if (hand === undefined || this.#ended) return;
+    if (hand === undefined) return;
     this.#moved = true;
     hand();
-  };
+  }
 
-  readonly #close = (): void => {
+  #close(): void {
+    this.#turning = false;
     this.#armed = false;
     if (this.#ended) return;
     if (this.#moved && this.#anyReady()) this.#arm();
     else if (this.#isBroken()) this.#giveUp();
     else this.#wait();
-  };
+  }
 
   /**
    * Whether the record's order certainly cannot be kept: what it has next began in the turn that has
@@ -636,6 +688,7 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** Nothing moves. Something live may still come; if not, the order is given up, or the replay. */
   #wait(): void {
     clearTimeoutOriginal(this.#timer);
+    this.#stepsAtOnce = 1;
     this.#delay = this.#delayNow();
     this.#timer = setTimeoutOriginal(this.#expired, this.#delay);
   }
