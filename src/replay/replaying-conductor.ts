@@ -81,7 +81,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   /** Where in the record's order each ends; -1 where it never does. */
   readonly #callEndPositions: Int32Array;
   readonly #effectEndPositions: Int32Array;
-  readonly #matches = new Map<ObservedCall, number>();
+  /** By call of the replay: the recorded one that it is. */
+  readonly #matches: number[] = [];
   /** Ready to be handed over when the record comes to their end. */
   readonly #readyCalls = new Map<number, () => void>();
   readonly #readyEffects = new Map<number, () => void>();
@@ -738,13 +739,13 @@ export class ReplayingConductor implements Conductor, RunListener {
   };
 
   #match(call: ObservedCall): number {
-    const known = this.#matches.get(call);
+    const known = this.#matches[call.index];
     if (known !== undefined) return known;
     const index =
       call.parent === undefined
         ? 0
         : this.#matchChild(this.#match(call.parent), call.definition.name, call.ordinal);
-    this.#matches.set(call, index);
+    this.#matches[call.index] = index;
     return index;
   }
 

@@ -6,7 +6,7 @@
  * 1. `isSame` is true only where `firstDivergence` of the two capsules would find nothing.
  * 2. What is the same within a tolerance only is not the same here.
  */
-import type { Capsule, CapsuleEvent, EventKind, OutcomeRecord } from "../capsule/capsule.js";
+import type { Capsule, CapsuleEvent, EffectRecord, EventKind, OutcomeRecord } from "../capsule/capsule.js";
 import { isEncodedAs } from "../capsule/encode-value.js";
 import type { Snapshot } from "../capsule/snapshot.js";
 import type {
@@ -28,6 +28,9 @@ interface FollowedCall {
   readonly replaced: boolean;
 }
 
+/** The root's record has -1 for its parent. */
+const ROOTS_PARENT: FollowedCall = { recorded: -1, inside: false, replaced: false };
+/** Of what the recording had no room for. */
 const UNKNOWN: FollowedCall = { recorded: NOT_RECORDED, inside: false, replaced: false };
 
 export class RunningComparison {
@@ -77,53 +80,42 @@ export class RunningComparison {
   #callStarted({ calls, stages }: RecordingContents, index: number): void {
     const call = calls[index] as CallEntry;
     const name = stages[call.stage]?.definition.name ?? "";
-    let [recorded, inside] = [0, false];
-    if (call.parent >= 0) {
-      const parent = this.#calls[call.parent] ?? UNKNOWN;
-      inside = parent.inside || parent.replaced;
-      recorded =
-        parent.recorded === NOT_RECORDED
-          ? NOT_RECORDED
-          : this.#recorded.call(parent.recorded, name, call.ordinal);
-    }
-    this.#calls[index] = { recorded, inside, replaced: this.#isReplaced(name) };
-    if (inside) return;
-    const was = recorded === NOT_RECORDED ? undefined : this.#recorded.callAt(recorded).input;
-    this.#began("call-start", index, recorded, call.input, was);
-  }
-
-  #effectStarted(effect: EffectEntry, index: number): void {
-    if (!this.#isCompared(effect)) return;
-    const recorded = this.#recordedEffect(effect);
-    const was = recorded === NOT_RECORDED ? undefined : this.#recorded.effectAt(recorded).input;
-    this.#began("effect-start", index, recorded, effect.input, was);
-  }
-
-  #began(
-    kind: EventKind,
-    index: number,
-    recorded: number,
-    input: readonly Snapshot[],
-    was: readonly number[] | undefined,
-  ): void {
-    if (this.#isNext(kind, recorded) && was !== undefined && this.#isSameInput(input, was)) return;
+    const isReplaced = this.#isReplaced(name);
+    const parent = call.parent < 0 ? ROOTS_PARENT : (this.#calls[call.parent] ?? UNKNOWN);
+    const inside = parent.inside || parent.replaced;
+    const next = inside ? undefined : this.#next("call-start");
+    const isNext = next !== undefined && this.#isCall(next, parent.recorded, name, call.ordinal);
+    const recorded = isNext ? next : this.#lookUp(parent, name, call.ordinal);
+    this.#calls[index] = { recorded, inside, replaced: isReplaced };
+    if (inside || (isNext && this.#isSameInput(call.input, this.#recorded.callAt(next).input))) return;
     this.#differs = true;
-    this.#otherwise(kind, index);
+    this.#otherwise("call-start", index);
   }
 
   #callEnded(call: CallEntry, index: number): void {
     const { recorded, inside } = this.#calls[index] ?? UNKNOWN;
     if (inside) return;
-    if (!this.#isNext("call-end", recorded)) this.#differs = true;
-    else this.#ended(this.#recorded.callAt(recorded).outcome, call.outcome);
+    const next = this.#next("call-end");
+    if (next !== recorded || next === undefined) this.#differs = true;
+    else this.#ended(this.#recorded.callAt(next).outcome, call.outcome);
+  }
+
+  #effectStarted(effect: EffectEntry, index: number): void {
+    if (!this.#isCompared(effect)) return;
+    const next = this.#next("effect-start");
+    const was = next === undefined ? undefined : this.#recorded.effectAt(next);
+    if (was !== undefined && this.#isEffect(was, effect) && this.#isSameInput(effect.input, was.input))
+      return;
+    this.#differs = true;
+    this.#otherwise("effect-start", index);
   }
 
   #effectEnded(effect: EffectEntry): void {
     if (!this.#isCompared(effect)) return;
-    // As it is when it ends: nothing needs to be looked up once something was otherwise.
-    const recorded = this.#differs ? NOT_RECORDED : this.#recordedEffect(effect);
-    if (!this.#isNext("effect-end", recorded)) this.#differs = true;
-    else this.#ended(this.#recorded.effectAt(recorded).outcome, effect.outcome);
+    const next = this.#next("effect-end");
+    const was = next === undefined ? undefined : this.#recorded.effectAt(next);
+    if (was === undefined || !this.#isEffect(was, effect)) this.#differs = true;
+    else this.#ended(was.outcome, effect.outcome);
   }
 
   #ended(was: OutcomeRecord, is: OutcomeSnapshot): void {
@@ -132,25 +124,38 @@ export class RunningComparison {
       was.status === "pending" || is.status !== was.status || !isEncodedAs(is.value, this.#bytes(was.value));
   }
 
-  /** Whether that is what the record has next; on to what it has after it. */
-  #isNext(kind: EventKind, recorded: number): boolean {
+  /** On to the record's next event: what it is about, where it is of that kind. */
+  #next(kind: EventKind): number | undefined {
     const expected = this.#events[this.#position];
     this.#position += 1;
-    return expected !== undefined && expected.kind === kind && expected.index === recorded;
+    return expected !== undefined && expected.kind === kind ? expected.index : undefined;
+  }
+
+  #lookUp(parent: FollowedCall, name: string, ordinal: number): number {
+    if (parent === ROOTS_PARENT) return 0;
+    return parent.recorded === NOT_RECORDED
+      ? NOT_RECORDED
+      : this.#recorded.call(parent.recorded, name, ordinal);
+  }
+
+  #isCall(index: number, parent: number, name: string, ordinal: number): boolean {
+    const was = this.#recorded.callAt(index);
+    return was.parent === parent && was.ordinal === ordinal && this.#capsule.stages[was.stage]?.name === name;
+  }
+
+  #isEffect(was: EffectRecord, { call, name, ordinal, item }: EffectEntry): boolean {
+    return (
+      was.call === this.#calls[call]?.recorded &&
+      was.ordinal === ordinal &&
+      was.item === item &&
+      was.name === name
+    );
   }
 
   #isCompared({ call, item }: EffectEntry): boolean {
     const { inside, replaced } = this.#calls[call] ?? UNKNOWN;
     // Items are what a stage gives, whatever it is made by.
     return !inside && (item || !replaced);
-  }
-
-  #recordedEffect({ call, name, ordinal, item }: EffectEntry): number {
-    const { recorded } = this.#calls[call] ?? UNKNOWN;
-    if (recorded === NOT_RECORDED) return NOT_RECORDED;
-    return item
-      ? (this.#recorded.items(recorded)[ordinal] ?? NOT_RECORDED)
-      : this.#recorded.effect(recorded, name, ordinal);
   }
 
   #isSameInput(input: readonly Snapshot[], was: readonly number[]): boolean {
