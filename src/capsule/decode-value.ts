@@ -45,7 +45,9 @@ interface Abort {
 }
 
 /** The value of `bytes`. Throws `capsule-damaged` where they are not what this library writes. */
-export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()): unknown {
+export function decodeValue(bytes: Uint8Array, classes: ClassTable = NO_CLASSES): unknown {
+  const simple = simpleOf(bytes);
+  if (simple !== NOT_SIMPLE) return simple;
   if (isPrimitive(bytes)) return decodePlain(bytes);
   const shared: unknown[] = [];
   // Holes and the ends of cycles can only be put right once the whole value is there, and a signal
@@ -83,6 +85,32 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = new Map()):
     throw damagedValue(cause);
   }
 }
+
+const NO_CLASSES: ClassTable = new Map();
+const NOT_SIMPLE = Symbol();
+/** Of the initial bytes of `false`, `true`, `null` and `undefined`. */
+const SIMPLE = [false, true, null, undefined];
+const FALSE = 0xf4;
+const FLOAT_64 = 0xfb;
+
+/** The commonest results of effects, which are read while a replay goes on: numbers, and those that are one byte. */
+function simpleOf(bytes: Uint8Array): unknown {
+  const initial = bytes[0] ?? 0xff;
+  if (bytes.byteLength === 1) {
+    if (initial < 24) return initial;
+    return initial >= FALSE && initial < FALSE + SIMPLE.length ? SIMPLE[initial - FALSE] : NOT_SIMPLE;
+  }
+  if (initial === 24 && bytes.byteLength === 2) return bytes[1];
+  if (initial === 25 && bytes.byteLength === 3) return ((bytes[1] as number) << 8) | (bytes[2] as number);
+  if (initial === FLOAT_64 && bytes.byteLength === 9) {
+    for (let index = 0; index < 8; index++) DOUBLE_BYTES[index] = bytes[index + 1] as number;
+    return DOUBLE.getFloat64(0);
+  }
+  return NOT_SIMPLE;
+}
+
+const DOUBLE_BYTES = new Uint8Array(8);
+const DOUBLE = new DataView(DOUBLE_BYTES.buffer);
 
 /** What has no parts needs no tags either. */
 function isPrimitive(bytes: Uint8Array): boolean {

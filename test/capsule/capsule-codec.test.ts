@@ -497,6 +497,44 @@ describe("a value that no recording made", () => {
     expect(performance.now() - begun).toBeLessThan(milliseconds);
   };
 
+  test("a number, or a value of one byte, is what a library reads, and refused where that refuses it", () => {
+    const options = { allowIndefinite: false, allowUndefined: true, rejectDuplicateMapKeys: true };
+    const attempt = (read: () => unknown): unknown => {
+      try {
+        return [read()];
+      } catch {
+        return "refused";
+      }
+    };
+    const heads = fc.constantFrom(
+      ...Array.from({ length: 0x40 }, (_, head) => head),
+      0xf4,
+      0xf6,
+      0xf7,
+      0xfa,
+      0xfb,
+    );
+    const bytes = fc
+      .tuple(
+        fc.oneof(heads, fc.nat(255)),
+        fc.oneof(fc.uint8Array({ maxLength: 9 }), fc.uint8Array({ minLength: 8, maxLength: 8 })),
+      )
+      .map(([head, rest]) => Uint8Array.of(head, ...rest))
+      .filter(([head = 0]) => head < 0x40 || head >= 0xf4);
+    fc.assert(
+      fc.property(bytes, (one) => {
+        expect(attempt(() => decodeValue(one))).toStrictEqual(attempt(() => decode(one, options)));
+      }),
+      { numRuns: RUNS * 3 },
+    );
+    for (let head = 0; head < 256; head++) {
+      const one = Uint8Array.of(head);
+      if (head < 0x40 || head >= 0xf4) {
+        expect(attempt(() => decodeValue(one))).toStrictEqual(attempt(() => decode(one, options)));
+      }
+    }
+  });
+
   test("of random bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => mustBeTyped(bytes)),
