@@ -74,6 +74,18 @@ const NAME_UNITS = 200;
 /** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
 const SPREAD_KEYS = 1_000;
 
+/** The copy of what has no parts; undefined for anything else. */
+export function takeSimple(value: unknown, limits: Limits): Snapshot | undefined {
+  const kind = typeof value;
+  if (kind === "number" || kind === "boolean" || kind === "undefined") {
+    return { copy: value, size: COST_OF_NUMBER, shared: undefined, loss: undefined };
+  }
+  if (kind === "string" && (value as string).length <= limits.valueBytes) {
+    return { copy: value, size: (value as string).length, shared: undefined, loss: undefined };
+  }
+  return undefined;
+}
+
 /**
  * Copies `value` within `limits`. `classes` names the classes whose instances replay can give back;
  * `onBody` is told of each Request and Response in it.
@@ -84,14 +96,7 @@ export function takeSnapshot(
   classes?: ReadonlySet<string>,
   onBody?: (body: object) => void,
 ): Snapshot {
-  const kind = typeof value;
-  if (kind === "number" || kind === "boolean" || kind === "undefined") {
-    return { copy: value, size: COST_OF_NUMBER, shared: undefined, loss: undefined };
-  }
-  if (kind === "string" && (value as string).length <= limits.valueBytes) {
-    return { copy: value, size: (value as string).length, shared: undefined, loss: undefined };
-  }
-  return new Copier(limits, classes, onBody).run(value);
+  return takeSimple(value, limits) ?? new Copier(limits, classes, onBody).run(value);
 }
 
 class Copier {

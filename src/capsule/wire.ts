@@ -27,10 +27,16 @@ export const FLAG_UNPROMPTED = 4;
 /** Of an effect alone. */
 export const FLAG_ITEM = 8;
 const EVENT_BITS = 2;
+const EVENT_NUMBERS: Readonly<Record<EventKind, number>> = {
+  "call-start": 0,
+  "call-end": 1,
+  "effect-start": 2,
+  "effect-end": 3,
+};
 
 /** An event as one number: its kind in the low bits, and the index above them. */
 export function packEvent(kind: EventKind, index: number): number {
-  return (index << EVENT_BITS) | EVENT_KINDS.indexOf(kind);
+  return (index << EVENT_BITS) | EVENT_NUMBERS[kind];
 }
 
 export function unpackEvent(packed: number): CapsuleEvent {

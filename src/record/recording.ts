@@ -19,7 +19,7 @@ import {
 } from "../capsule/capsule.js";
 import type { Limits } from "../capsule/limits.js";
 import { Marker, type MarkerReason } from "../capsule/marker.js";
-import { type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
+import { type Snapshot, takeSimple, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
 import { packEvent } from "../capsule/wire.js";
 import { callSite, siteOf } from "./call-site.js";
@@ -392,7 +392,12 @@ export class Recording implements RunListener {
     record: Conversion | undefined,
     onBody?: (body: object) => void,
   ): readonly Snapshot[] {
-    return convertInput(record, values, this.#options.report).map((value) => this.#take(value, onBody));
+    const converted = record === undefined ? values : convertInput(record, values, this.#options.report);
+    const snapshots: Snapshot[] = [];
+    for (let index = 0; index < converted.length; index++) {
+      snapshots.push(this.#take(converted[index], onBody));
+    }
+    return snapshots;
   }
 
   #take(value: unknown, onBody?: (body: object) => void): Snapshot {
@@ -403,6 +408,11 @@ export class Recording implements RunListener {
       return { copy: marker, size: 0, shared: undefined, loss: { path: [], marker, kind: "lost" } };
     }
     const within = left < limits.valueBytes ? { ...limits, valueBytes: left } : limits;
+    const simple = takeSimple(value, within);
+    if (simple !== undefined) {
+      this.#size += simple.size;
+      return simple;
+    }
     // A getter may read the clock: what is copied here is not the program reading it.
     beginQuiet();
     let snapshot: Snapshot;

@@ -22,11 +22,17 @@ export function rootInput(
   conductor: Conductor,
   input: readonly unknown[],
 ): RootInput | undefined {
-  const openings = input.map((value) => openingOf(call, conductor, value));
-  if (openings.every((opening) => opening === undefined)) return undefined;
+  let openings: (Opening | undefined)[] | undefined;
+  for (let index = 0; index < input.length; index++) {
+    const opening = openingOf(call, conductor, input[index]);
+    // Most roots have none, and then nothing is made.
+    if (opening !== undefined) (openings ??= [])[index] = opening;
+  }
+  if (openings === undefined) return undefined;
+  const found = openings;
   return {
-    recorded: input.map((value, index) => openings[index]?.recorded ?? value),
-    open: () => input.map((value, index) => openings[index]?.open(index) ?? value),
+    recorded: input.map((value, index) => found[index]?.recorded ?? value),
+    open: () => input.map((value, index) => found[index]?.open(index) ?? value),
   };
 }
 
