@@ -46,7 +46,7 @@ interface Abort {
 
 /** The value of `bytes`. Throws `capsule-damaged` where they are not what this library writes. */
 export function decodeValue(bytes: Uint8Array, classes: ClassTable = NO_CLASSES): unknown {
-  const simple = simpleOf(bytes);
+  const simple = decodeSimple(bytes);
   if (simple !== NOT_SIMPLE) return simple;
   if (isPrimitive(bytes)) return decodePlain(bytes);
   const shared: unknown[] = [];
@@ -87,14 +87,15 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = NO_CLASSES)
 }
 
 const NO_CLASSES: ClassTable = new Map();
-const NOT_SIMPLE = Symbol();
+/** What `decodeSimple` gives where there is more to read. */
+export const NOT_SIMPLE: unique symbol = Symbol("not simple");
 /** Of the initial bytes of `false`, `true`, `null` and `undefined`. */
 const SIMPLE = [false, true, null, undefined];
 const FALSE = 0xf4;
 const FLOAT_64 = 0xfb;
 
 /** The commonest results of effects, which are read while a replay goes on: numbers, and those that are one byte. */
-function simpleOf(bytes: Uint8Array): unknown {
+export function decodeSimple(bytes: Uint8Array): unknown {
   const initial = bytes[0] ?? 0xff;
   if (bytes.byteLength === 1) {
     if (initial < 24) return initial;

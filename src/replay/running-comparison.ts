@@ -7,6 +7,7 @@
  * 2. What is the same within a tolerance only is not the same here.
  */
 import type { Capsule, CapsuleEvent, EffectRecord, EventKind, OutcomeRecord } from "../capsule/capsule.js";
+import { decodeSimple, NOT_SIMPLE } from "../capsule/decode-value.js";
 import { isEncodedAs } from "../capsule/encode-value.js";
 import type { Snapshot } from "../capsule/snapshot.js";
 import type {
@@ -121,7 +122,7 @@ export class RunningComparison {
   #ended(was: OutcomeRecord, is: OutcomeSnapshot): void {
     if (this.#differs) return;
     this.#differs =
-      was.status === "pending" || is.status !== was.status || !isEncodedAs(is.value, this.#bytes(was.value));
+      was.status === "pending" || is.status !== was.status || !this.#isSame(is.value, was.value);
   }
 
   /** On to the record's next event: what it is about, where it is of that kind. */
@@ -161,13 +162,15 @@ export class RunningComparison {
   #isSameInput(input: readonly Snapshot[], was: readonly number[]): boolean {
     if (input.length !== was.length) return false;
     for (let position = 0; position < was.length; position++) {
-      const bytes = this.#bytes(was[position] as number);
-      if (!isEncodedAs(input[position] as Snapshot, bytes)) return false;
+      if (!this.#isSame(input[position] as Snapshot, was[position] as number)) return false;
     }
     return true;
   }
 
-  #bytes(reference: number): Uint8Array {
-    return this.#capsule.values[reference] as Uint8Array;
+  #isSame(snapshot: Snapshot, reference: number): boolean {
+    const bytes = this.#capsule.values[reference] as Uint8Array;
+    // The encoding is deterministic; but for numbers the other way is shorter.
+    const simple = decodeSimple(bytes);
+    return simple === NOT_SIMPLE ? isEncodedAs(snapshot, bytes) : Object.is(simple, snapshot.copy);
   }
 }
