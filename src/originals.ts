@@ -6,6 +6,7 @@
 import { randomFillSync } from "node:crypto";
 import { performance } from "node:perf_hooks";
 import {
+  clearImmediate as cancelImmediate,
   clearTimeout as cancelTimeout,
   setImmediate as scheduleImmediate,
   setTimeout as scheduleTimeout,
@@ -16,6 +17,7 @@ export const wallClock: () => number = Date.now.bind(Date);
 /** Milliseconds on a clock that never goes back. */
 export const monotonicClock: () => number = performance.now.bind(performance);
 export const setImmediateOriginal: typeof scheduleImmediate = scheduleImmediate;
+export const clearImmediateOriginal: typeof cancelImmediate = cancelImmediate;
 export const setTimeoutOriginal: typeof scheduleTimeout = scheduleTimeout;
 export const clearTimeoutOriginal: typeof cancelTimeout = cancelTimeout;
 /** A float in [0, 1) from the application's generator; used only where a caller asks for it outside a run. */

@@ -15,6 +15,7 @@ import type { CallRecord, CapsuleEvent } from "../capsule/capsule.js";
 import { effectNotRecorded } from "../effects/effect.js";
 import { HindcastError } from "../errors.js";
 import {
+  clearImmediateOriginal,
   clearTimeoutOriginal,
   monotonicClock,
   setImmediateOriginal,
@@ -106,8 +107,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   #stepsAhead = 0;
   #stepsAtOnce = 1;
   #moved = false;
-  /** Whether it is to be seen, when this macrotask is over, if there is anything to wait for. */
-  #looking = false;
+  /** To see, when this macrotask is over, if there is anything to wait for. */
+  #looking: NodeJS.Immediate | undefined;
   /** Whether the record has been followed for a turn at least. */
   #handed = false;
   #ended = false;
@@ -174,6 +175,8 @@ export class ReplayingConductor implements Conductor, RunListener {
   stop(): void {
     this.#ended = true;
     clearTimeoutOriginal(this.#timer);
+    // Who replays one capsule after the other, and none of them takes a macrotask, would gather these.
+    clearImmediateOriginal(this.#looking);
   }
 
   // As a conductor: what the program gets.
@@ -533,13 +536,11 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   /** Begins to wait when this macrotask is over, if nothing has become ready by then. Most often something has. */
   #look(): void {
-    if (this.#looking) return;
-    this.#looking = true;
-    setImmediateOriginal(this.#looked);
+    this.#looking ??= setImmediateOriginal(this.#looked);
   }
 
   readonly #looked = (): void => {
-    this.#looking = false;
+    this.#looking = undefined;
     if (this.#armed || this.#ended) return;
     if (this.#timer === undefined) this.#wait();
     else this.#timer.refresh();

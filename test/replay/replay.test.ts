@@ -3,6 +3,7 @@ import { explain, inputOf, outcomeOf, readCapsule, replay } from "hindcast/repla
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import "hindcast/vitest";
+import { newestCapsule } from "./newest-capsule.js";
 
 const Application = z.object({ id: z.string(), debt: z.number(), income: z.number() });
 const Features = z.object({ debtRatio: z.number(), note: z.string() });
@@ -304,6 +305,19 @@ describe("what if", () => {
       expect(result).toMatchObject({ verdict: "diverged", divergence: { stage: "slow", path: "$" } });
     }
   });
+});
+
+test("replays one after the other leave nothing behind for the event loop, though none takes a turn of it", async () => {
+  const hc = hindcast({ service: "sums", store: memoryStore() });
+  const one = hc.effect({ name: "one" }, () => 1);
+  const sum = hc.pipeline({ name: "sum" }, async () => one() + one());
+  await sum();
+  const capsule = await newestCapsule(hc);
+  const waiting = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === "Immediate" || name === "Timeout").length;
+  const before = waiting();
+  for (let count = 0; count < 100; count++) await replay(capsule, sum);
+  expect(waiting()).toBe(before);
 });
 
 test("two native stages racing replay with the recorded winner", async () => {
