@@ -39,7 +39,14 @@ export function packEvent(kind: EventKind, index: number): number {
   return (index << EVENT_BITS) | EVENT_NUMBERS[kind];
 }
 
+/** The first ones: nearly all capsules have these, and there need not be two of any. */
+const MOST_EVENTS = 4096;
+const events = new Array<CapsuleEvent | undefined>(MOST_EVENTS);
+
 export function unpackEvent(packed: number): CapsuleEvent {
+  const known = events[packed];
+  if (known !== undefined) return known;
   const kind = EVENT_KINDS[packed & ((1 << EVENT_BITS) - 1)] as EventKind;
-  return { kind, index: packed >>> EVENT_BITS };
+  const event = { kind, index: packed >>> EVENT_BITS };
+  return packed < MOST_EVENTS ? (events[packed] = Object.freeze(event)) : event;
 }

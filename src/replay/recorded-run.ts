@@ -13,37 +13,44 @@ export type SettledOutcome = Exclude<OutcomeRecord, { status: "pending" }>;
 export class RecordedRun {
   readonly capsule: Capsule;
   readonly #classes: ClassTable;
-  /** By parent call, then by name; the position in the list is the ordinal. */
-  readonly #calls = new Map<number, Map<string, number[]>>();
-  readonly #effects = new Map<number, Map<string, number[]>>();
-  /** By call: the items of the stream that it returned. */
-  readonly #items = new Map<number, number[]>();
+  #index: Index | undefined;
+  /** Behind what was found last: a program mostly does the next thing that is recorded. */
+  #nextCall = 0;
+  #nextEffect = 0;
 
   constructor(capsule: Capsule, classes: ClassTable) {
     this.capsule = capsule;
     this.#classes = classes;
-    for (const [index, call] of capsule.calls.entries()) {
-      enter(this.#calls, call.parent, stageOf(capsule, index).name, call.ordinal, index);
-    }
-    for (const [index, effect] of capsule.effects.entries()) {
-      if (!effect.item) enter(this.#effects, effect.call, effect.name, effect.ordinal, index);
-      else this.items(effect.call)[effect.ordinal] = index;
-    }
   }
 
   call(parent: number, name: string, ordinal: number): number {
-    return this.#calls.get(parent)?.get(name)?.[ordinal] ?? NOT_RECORDED;
+    const next = this.capsule.calls[this.#nextCall];
+    const isNext =
+      next !== undefined &&
+      next.parent === parent &&
+      next.ordinal === ordinal &&
+      this.capsule.stages[next.stage]?.name === name;
+    const found = isNext ? this.#nextCall : find(this.#indexed.calls, parent, name, ordinal);
+    if (found !== NOT_RECORDED) this.#nextCall = found + 1;
+    return found;
   }
 
   effect(call: number, name: string, ordinal: number): number {
-    return this.#effects.get(call)?.get(name)?.[ordinal] ?? NOT_RECORDED;
+    const next = this.capsule.effects[this.#nextEffect];
+    const isNext =
+      next !== undefined &&
+      next.call === call &&
+      next.ordinal === ordinal &&
+      !next.item &&
+      next.name === name;
+    const found = isNext ? this.#nextEffect : find(this.#indexed.effects, call, name, ordinal);
+    if (found !== NOT_RECORDED) this.#nextEffect = found + 1;
+    return found;
   }
 
   /** The items of the stream that a call returned, by their ordinals; none where it returned no stream. */
-  items(call: number): number[] {
-    let items = this.#items.get(call);
-    if (items === undefined) this.#items.set(call, (items = []));
-    return items;
+  items(call: number): readonly number[] {
+    return this.#indexed.items.get(call) ?? NONE;
   }
 
   callAt(index: number): CallRecord {
@@ -56,12 +63,16 @@ export class RecordedRun {
 
   /** How many effects of that name the call made. */
   effectCount(call: number, name: string): number {
-    return this.#effects.get(call)?.get(name)?.length ?? 0;
+    return this.#indexed.effects.get(call)?.get(name)?.length ?? 0;
   }
 
   /** Whether effects of that name returned promises, wherever there was one. */
   isAsynchronous(effectName: string): boolean {
     return this.capsule.effects.some((effect) => effect.name === effectName && effect.asynchronous);
+  }
+
+  get #indexed(): Index {
+    return (this.#index ??= indexOf(this.capsule));
   }
 
   /** The outcome, decoded anew, as a program may change what it is given. */
@@ -71,13 +82,38 @@ export class RecordedRun {
   }
 }
 
-function enter(
-  table: Map<number, Map<string, number[]>>,
-  parent: number,
-  name: string,
-  ordinal: number,
-  index: number,
-): void {
+/** By parent call, then by name; the position in the list is the ordinal. */
+type Table = Map<number, Map<string, number[]>>;
+
+interface Index {
+  readonly calls: Table;
+  readonly effects: Table;
+  /** By call: the items of the stream that it returned. */
+  readonly items: Map<number, number[]>;
+}
+
+const NONE: readonly never[] = [];
+
+function indexOf(capsule: Capsule): Index {
+  const index: Index = { calls: new Map(), effects: new Map(), items: new Map() };
+  for (const [position, call] of capsule.calls.entries()) {
+    enter(index.calls, call.parent, stageOf(capsule, position).name, call.ordinal, position);
+  }
+  for (const [position, { name, call, ordinal, item }] of capsule.effects.entries()) {
+    if (item) {
+      const items = index.items.get(call) ?? [];
+      items[ordinal] = position;
+      index.items.set(call, items);
+    } else enter(index.effects, call, name, ordinal, position);
+  }
+  return index;
+}
+
+function find(table: Table, parent: number, name: string, ordinal: number): number {
+  return table.get(parent)?.get(name)?.[ordinal] ?? NOT_RECORDED;
+}
+
+function enter(table: Table, parent: number, name: string, ordinal: number, index: number): void {
   let byName = table.get(parent);
   if (byName === undefined) table.set(parent, (byName = new Map()));
   let list = byName.get(name);
