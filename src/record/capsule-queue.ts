@@ -10,7 +10,12 @@
  * 3. One append is under way at a time; what it does not acknowledge is counted as lost (G9).
  * 4. Each recording that was added ends up in exactly one counter.
  */
-import { monotonicClock, setImmediateOriginal } from "../originals.js";
+import {
+  clearTimeoutOriginal,
+  monotonicClock,
+  setImmediateOriginal,
+  setTimeoutOriginal,
+} from "../originals.js";
 import { detached } from "../stage/scopes.js";
 import type { FailureSource } from "../stage/seam.js";
 import type { Store, StoredCapsule } from "../stores/store.js";
@@ -31,6 +36,14 @@ const URGENT_SLICE_MILLISECONDS = 1.25;
 const BATCH_BYTES = 1024 * 1024;
 /** A store writes each of them down: that takes time too. */
 const BATCH_CAPSULES = 256;
+/**
+ * So long a run waits for others: by itself it takes the main thread three times what it takes among ten, whose
+ * encoding finds warm code, and which go to the store, and to its compression and its files, together.
+ */
+const GATHER_MILLISECONDS = 50;
+/** It does not wait when so many do, or these are so large. */
+const GATHERED_RUNS = 64;
+const GATHERED_BYTES = 512 * 1024;
 /** Of the queue's bytes at the most this part is encoded: what is, can no longer give way to what is worth more. */
 const BATCH_PART = 1 / 4;
 
@@ -53,6 +66,10 @@ export class CapsuleQueue {
   /** Estimated bytes of all that is on its way. */
   #bytes = 0;
   #scheduled = false;
+  /** Until the runs that wait are encoded, if no more of them come. */
+  #gathering: NodeJS.Timeout | undefined;
+  /** Whether the runs that wait are to be encoded now. */
+  #gathered = false;
   /** The encoder; loaded by `prepare`, or when the first run is kept. */
   #encoder: Encoder | undefined;
   /** What is with the store: the rules that kept it, and the sequence of its first run. */
@@ -104,6 +121,8 @@ export class CapsuleQueue {
     this.#bytes += recording.size;
     this.#line.add({ sequence: this.#added++, recording, summary, kept, worth });
     watchExit(this);
+    // What has failed may be what the process ends of.
+    if (summary.status === "error") this.#gathered = true;
     this.#schedule();
     return true;
   }
@@ -112,6 +131,7 @@ export class CapsuleQueue {
   drain(): Promise<void> {
     const until = this.#added;
     if (this.#oldest() >= until) return Promise.resolve();
+    this.#gathered = true;
     this.#schedule();
     return new Promise((resolve) => this.#draining.push({ until, resolve }));
   }
@@ -145,6 +165,10 @@ export class CapsuleQueue {
 
   #schedule(): void {
     if (this.#scheduled) return;
+    if (!this.#isDue()) return this.#gather();
+    this.#gathered = true;
+    clearTimeoutOriginal(this.#gathering);
+    this.#gathering = undefined;
     // A run's end sets this off, but it is no part of the run, and must not keep its scope alive.
     detached(() => {
       if (this.#encoder !== undefined) setImmediateOriginal(this.#slice);
@@ -153,6 +177,24 @@ export class CapsuleQueue {
     // Not before: where no stack is left for it, it is the next run that sets it off.
     this.#scheduled = true;
   }
+
+  /** Whether there is something to be done now, and not when more has come. */
+  #isDue(): boolean {
+    if (this.#gathered || this.#sealing !== undefined || this.#batch.length > 0) return true;
+    return this.#line.length >= GATHERED_RUNS || this.#bytes >= GATHERED_BYTES;
+  }
+
+  #gather(): void {
+    if (this.#gathering !== undefined || this.#line.length === 0) return;
+    // It keeps no process alive: one that has nothing left to do asks for what is on its way.
+    this.#gathering = detached(() => setTimeoutOriginal(this.#gatherNoMore, GATHER_MILLISECONDS).unref());
+  }
+
+  readonly #gatherNoMore = (): void => {
+    this.#gathering = undefined;
+    this.#gathered = true;
+    this.#schedule();
+  };
 
   async #load(): Promise<void> {
     try {
@@ -164,14 +206,23 @@ export class CapsuleQueue {
 
   readonly #slice = (): void => {
     this.#scheduled = false;
-    if (this.#appending === undefined && this.#batch.length > 0) void this.#append();
+    if (this.#isAppendable()) void this.#append();
     else this.#encode();
+    if (!this.#isEncodable()) this.#gathered = false;
     // While an append holds a full batch back, its end schedules the next slice.
-    const encodable = this.#sealing !== undefined || this.#line.length > 0;
-    const appendable = this.#appending === undefined && this.#batch.length > 0;
-    if (appendable || (encodable && !this.#isBatchFull())) this.#schedule();
+    if (this.#isAppendable() || (this.#isEncodable() && !this.#isBatchFull())) this.#schedule();
     this.#tellDrained();
   };
+
+  #isEncodable(): boolean {
+    return this.#sealing !== undefined || this.#line.length > 0;
+  }
+
+  /** Whether there is a batch for the store: as much as there is room for, or all there is. */
+  #isAppendable(): boolean {
+    if (this.#appending !== undefined || this.#batch.length === 0) return false;
+    return this.#isBatchFull() || !this.#isEncodable();
+  }
 
   #isBatchFull(): boolean {
     return this.#batchBytes >= this.#batchBytesLimit || this.#batch.length >= BATCH_CAPSULES;

@@ -96,6 +96,65 @@ test("a store that is slow holds no caller up, and everything arrives in order",
   expect((await storedBy(hc)).slice(51).map(({ summary }) => summary.id)).toEqual(ids);
 });
 
+describe("runs go to the store together", () => {
+  /** How many capsules each append had, and when it came after the first run, in milliseconds. */
+  function gathering(): {
+    readonly hc: Hindcast;
+    readonly appends: { readonly count: number; readonly at: number }[];
+  } {
+    const appends: { count: number; at: number }[] = [];
+    const start = performance.now();
+    const inner = memoryStore();
+    const append: Store["append"] = (capsules) => {
+      appends.push({ count: capsules.length, at: performance.now() - start });
+      return inner.append(capsules);
+    };
+    const store = { ...inner, append };
+    return { hc: hindcast({ service: "queue", store }), appends };
+  }
+
+  test("those that end within a moment, in one append, and without anybody asking", async () => {
+    const { hc, appends } = gathering();
+    for (let round = 0; round < 5; round++) {
+      runs(hc, 2);
+      await sleep(1);
+    }
+    await expect.poll(() => hc.stats().capsules.stored).toBe(10);
+    expect(appends.map(({ count }) => count)).toEqual([10]);
+    expect(appends[0]?.at).toBeGreaterThan(40);
+  });
+
+  test("at once where someone asks", async () => {
+    const { hc, appends } = gathering();
+    runs(hc, 1);
+    await hc.flush();
+    runs(hc, 1);
+    await hc.flush();
+    expect(appends.map(({ count }) => count)).toEqual([1, 1]);
+  });
+
+  test("at once where there are many of them, or one has failed", async () => {
+    const { hc, appends } = gathering();
+    runs(hc, 1);
+    await hc.flush(); // by then what encodes is loaded
+    const turns = async (): Promise<void> => {
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    runs(hc, 1);
+    await turns();
+    expect(appends).toHaveLength(1);
+    runs(hc, 63);
+    await turns();
+    expect(appends.map(({ count }) => count)).toEqual([1, 64]);
+    const fails = hc.pipeline({ name: "fails" }, () => {
+      throw new RangeError("no");
+    });
+    expect(fails).toThrow(RangeError);
+    await turns();
+    expect(appends.map(({ count }) => count)).toEqual([1, 64, 1]);
+  });
+});
+
 test("one append is under way at a time, however slow", async () => {
   let under = 0;
   let most = 0;
