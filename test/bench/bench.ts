@@ -13,6 +13,7 @@ import { benchRoot, buildPrograms, cacheDirectory } from "./build.js";
 import type { CallCosts } from "./measures/measure-calls.js";
 import { measureCalls } from "./measures/measure-calls.js";
 import { measureService } from "./measures/measure-service.js";
+import type { PartFigures } from "./measures/part-figures.js";
 import type { ReplayFigures } from "./measures/replay-figures.js";
 import type { StoreFigures } from "./measures/store-figures.js";
 import { report, type Results } from "./report.js";
@@ -45,6 +46,8 @@ const calls = await measureCalls({
     ? { rounds: 3, milliseconds: 40, warmUpMilliseconds: 500, only: FEW, payloads: FEW_PAYLOADS }
     : { rounds: 8, milliseconds: 100, warmUpMilliseconds: 1_000 }),
 });
+say("parts");
+const parts = figuresOf<PartFigures>("parts-process");
 say("stores");
 const store = figuresOf<StoreFigures>("store-process");
 say("replay");
@@ -82,6 +85,7 @@ const results: Results = {
     date: new Date().toISOString().slice(0, 10),
   },
   calls,
+  parts,
   store,
   replay,
   service,

@@ -1,6 +1,7 @@
 /** Figures as tables in Markdown. */
 import { type BudgetRow, budgetRows, eachOf, type Figures, us } from "./budget.js";
 import type { CallCost, CallCosts } from "./measures/measure-calls.js";
+import type { PartFigures } from "./measures/part-figures.js";
 import type { ServiceCost } from "./measures/measure-service.js";
 import { PAYLOADS, type PayloadName, payloads } from "./payloads.js";
 import { table } from "./table.js";
@@ -17,6 +18,7 @@ export interface Machine {
 
 export interface Results extends Figures {
   readonly machine: Machine;
+  readonly parts: PartFigures;
   /** The shorter series on other lines of Node, by version. */
   readonly lines: Readonly<Record<string, CallCosts>>;
 }
@@ -36,6 +38,9 @@ export function report(results: Results): string {
     absentees(calls),
     "### Spread of a call (quartiles)",
     callTable(calls, undefined),
+    "### What parts of the work take by themselves",
+    "Main thread, whoever does it with the means of Node. The trace is that of one run; its value is one application.",
+    partTable(results),
     "### Stores",
     storeTables(results),
     "### Growth",
@@ -45,6 +50,19 @@ export function report(results: Results): string {
     ...(Object.keys(lines).length === 0 ? [] : ["### Other lines of Node", lineTable(results)]),
   ];
   return sections.filter((section) => section !== "").join("\n\n");
+}
+
+function partTable({ parts: { parts } }: Results): string {
+  return table(
+    ["", ...PAYLOADS.map((name) => payloads[name].title)],
+    Object.entries(parts).map(([part, byPayload]) => [
+      part,
+      ...PAYLOADS.map((name) => {
+        const nanoseconds = byPayload[name];
+        return nanoseconds === undefined ? "" : us(nanoseconds);
+      }),
+    ]),
+  );
 }
 
 export function budgetTable(rows: readonly BudgetRow[]): string {
