@@ -12,25 +12,25 @@
  *    a part that lies is damage.
  */
 import { inflateRawSync } from "node:zlib";
+import type { Scratch } from "../capsule/scratch.js";
+import type { SummaryEncoder } from "../capsule/summary-codec.js";
 import type { Deflater } from "./deflater.js";
-import { type PlainRecord, sizeOfRecord } from "./record.js";
 import {
+  argumentAt,
   BYTES_32,
   bytesAt,
   checksumOf,
   HEAD_BYTES,
   headAt,
   UINT_32,
-  uintAt,
   writeHead,
 } from "./record-head.js";
+import type { StoredCapsule } from "./store.js";
 
 const SIGNATURE = Buffer.from([0xd9, 0xd9, 0xf7, 0x86, 0x02, UINT_32]);
 /** Of each entry in the list of summaries. */
 const ARRAY_2 = 0x82;
 const FIXED_BYTES = SIGNATURE.length + 4 + 4 * HEAD_BYTES;
-/** What one damaged byte may cost; and twice the window of deflate, so larger blocks would hardly compress better. Before compression. */
-const BLOCK_BYTES = 64 * 1024;
 /** A larger capsule is written as it is. */
 const MAXIMUM_RAW_BYTES = 256 * 1024 * 1024;
 /** Deflate cannot say more with a byte than 1032 bytes. */
@@ -48,69 +48,60 @@ interface Part {
   readonly bytes: Uint8Array;
 }
 
-/** Compressed capsules, to be written anywhere. */
-export interface Block {
+export interface BlockParts {
   readonly summaries: Part;
   readonly capsules: Part;
 }
 
-/** Cuts capsules into blocks, in their order, and compresses them; what is not worth it stays plain records. */
-export async function compress(
-  records: readonly PlainRecord[],
+/** Compressed capsules, to be written anywhere. */
+export interface Block extends BlockParts {
+  readonly kind: "block";
+  readonly size: number;
+}
+
+/** A block of the capsules; undefined where they hardly shrink. */
+export async function blockOf(
+  group: readonly StoredCapsule[],
+  summaries: SummaryEncoder,
+  scratch: Scratch,
   deflater: Deflater,
-): Promise<(Block | readonly PlainRecord[])[]> {
-  const pieces: (Block | readonly PlainRecord[])[] = [];
-  // One after the other: a service needs the other threads of the pool itself.
-  for (const group of groupsOf(records)) pieces.push((await blockOf(group, deflater)) ?? group);
-  return pieces;
-}
-
-function groupsOf(records: readonly PlainRecord[]): PlainRecord[][] {
-  const groups: PlainRecord[][] = [];
-  let room = 0;
-  for (const record of records) {
-    const size = sizeOfRecord(record);
-    const group = groups.at(-1);
-    if (group === undefined || size > room) {
-      groups.push([record]);
-      room = BLOCK_BYTES - size;
-    } else {
-      group.push(record);
-      room -= size;
-    }
-  }
-  return groups;
-}
-
-async function blockOf(group: readonly PlainRecord[], deflater: Deflater): Promise<Block | undefined> {
+): Promise<Block | undefined> {
   const rawLength = group.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   if (rawLength > MAXIMUM_RAW_BYTES) return undefined;
+  const list = listOf(group, summaries, scratch);
   const capsules = await deflated(
     group.map(({ bytes }) => bytes),
     rawLength,
     deflater,
   );
   // As they are, unless that is much.
-  const list = listOf(group);
-  const summaries =
+  const part =
     list.byteLength > LIGHT * rawLength
       ? await deflated([list], list.byteLength, deflater)
       : { rawLength: list.byteLength, bytes: list };
-  const block = { summaries, capsules };
-  const plain = group.reduce((sum, record) => sum + sizeOfRecord(record), 0);
-  return sizeOfBlock(block) <= WORTH * plain ? block : undefined;
+  const block = blockFrom(part, capsules);
+  return block.size <= WORTH * (FIXED_BYTES + list.byteLength + rawLength) ? block : undefined;
 }
 
-function listOf(group: readonly PlainRecord[]): Buffer {
-  const size = group.reduce((sum, { summary }) => sum + 1 + HEAD_BYTES + summary.byteLength + HEAD_BYTES, 0);
-  const list = Buffer.allocUnsafe(size);
-  let end = 0;
+export function blockFrom(summaries: Part, capsules: Part): Block {
+  const size = FIXED_BYTES + summaries.bytes.byteLength + capsules.bytes.byteLength;
+  return { kind: "block", size, summaries, capsules };
+}
+
+/** Valid until the scratch is reset. */
+function listOf(group: readonly StoredCapsule[], summaries: SummaryEncoder, scratch: Scratch): Buffer {
+  const from = scratch.length;
   for (const { summary, bytes } of group) {
-    end = writeHead(list, BYTES_32, summary.byteLength, list.writeUInt8(ARRAY_2, end));
-    list.set(summary, end);
-    end = writeHead(list, UINT_32, bytes.byteLength, end + summary.byteLength);
+    const summaryAt = scratch.length + 1 + HEAD_BYTES;
+    scratch.reserve(1 + HEAD_BYTES);
+    scratch.length = summaryAt;
+    summaries.write(summary, scratch);
+    scratch.reserve(HEAD_BYTES);
+    const headAt = scratch.bytes.writeUInt8(ARRAY_2, summaryAt - HEAD_BYTES - 1);
+    writeHead(scratch.bytes, BYTES_32, scratch.length - summaryAt, headAt);
+    scratch.length = writeHead(scratch.bytes, UINT_32, bytes.byteLength, scratch.length);
   }
-  return list;
+  return scratch.bytes.subarray(from, scratch.length);
 }
 
 async function deflated(raw: readonly Uint8Array[], rawLength: number, deflater: Deflater): Promise<Part> {
@@ -118,10 +109,6 @@ async function deflated(raw: readonly Uint8Array[], rawLength: number, deflater:
   if (bytes !== undefined && bytes.byteLength < rawLength) return { rawLength, bytes };
   const [only] = raw;
   return { rawLength, bytes: raw.length === 1 && only !== undefined ? only : Buffer.concat(raw) };
-}
-
-export function sizeOfBlock({ summaries, capsules }: Block): number {
-  return FIXED_BYTES + summaries.bytes.byteLength + capsules.bytes.byteLength;
 }
 
 /** A block, in pieces to be written one after the other from `position` of the segment. */
@@ -142,7 +129,7 @@ export function encodeBlock({ summaries, capsules }: Block, position: number): U
 }
 
 /** The block that begins at `start`, and where it ends; undefined where none does, or it is damaged. */
-export function blockAt(segment: Buffer, start: number): (Block & { readonly end: number }) | undefined {
+export function blockAt(segment: Buffer, start: number): (BlockParts & { readonly end: number }) | undefined {
   const checksum = headAt(segment, SIGNATURE, start);
   if (checksum === undefined) return undefined;
   const summaries = partAt(segment, start + SIGNATURE.length + 4);
@@ -154,7 +141,7 @@ export function blockAt(segment: Buffer, start: number): (Block & { readonly end
 }
 
 function partAt(segment: Buffer, offset: number): (Part & { readonly end: number }) | undefined {
-  const rawLength = uintAt(segment, offset);
+  const rawLength = argumentAt(segment, UINT_32, offset);
   const bytes = bytesAt(segment, offset + HEAD_BYTES);
   return rawLength === undefined || bytes === undefined
     ? undefined
@@ -169,14 +156,14 @@ export interface Entry {
 }
 
 /** What a block holds; undefined where its parts are not what they say. */
-export function entriesOf({ summaries, capsules }: Block): Entry[] | undefined {
+export function entriesOf({ summaries, capsules }: BlockParts): Entry[] | undefined {
   const list = inflated(summaries);
   if (list === undefined) return undefined;
   const entries: Entry[] = [];
   let [offset, start] = [0, 0];
   while (offset < list.length) {
     const summary = list[offset] === ARRAY_2 ? bytesAt(list, offset + 1) : undefined;
-    const length = summary && uintAt(list, summary.end);
+    const length = summary && argumentAt(list, UINT_32, summary.end);
     if (summary === undefined || length === undefined) return undefined;
     entries.push({ summary: summary.content, start, end: start + length });
     start += length;

@@ -10,11 +10,12 @@
  * 4. A torn or damaged record costs itself alone: a capsule, or where they are compressed a block of about
  *    64 kB of them. What follows it is found again.
  */
-import { close, existsSync, fdatasync, fstat, ftruncate, mkdirSync, open, statSync, writev } from "node:fs";
+import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, statSync, writev } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { HindcastError, isHindcastError } from "../errors.js";
-import type { DamagedSegment, Packed, Packer } from "./segment.js";
+import { isLinked, isLinkedSync, isLocal } from "./link.js";
+import type { DamagedSegment, encodeSegment, Packer } from "./segment.js";
 import { createSegmentName } from "./segment-name.js";
 import { type Store, type StoredCapsule, storeClosed } from "./store.js";
 
@@ -37,19 +38,23 @@ export interface FileStoreOptions {
 }
 
 interface Segment {
+  readonly name: string;
   readonly descriptor: number;
   size: number;
 }
 
 // By descriptor: a FileHandle is closed, with a warning, when nobody holds the store any more.
-const [openFile, statFile, truncateFile, syncFile, writePieces, closeFile] = [
+const [openFile, truncateFile, syncFile, closeFile] = [
   promisify<string, string, number>(open),
-  promisify(fstat),
   promisify(ftruncate),
   promisify(fdatasync),
-  promisify(writev),
   promisify(close),
 ] as const;
+
+interface Packing {
+  readonly packer: Packer;
+  readonly encodeSegment: typeof encodeSegment;
+}
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_MAXIMUM_BYTES = 1024 * 1024 * 1024;
@@ -79,7 +84,14 @@ export function fileStore(options: FileStoreOptions): Store {
   makeDirectory(dir);
 
   let segment: Segment | undefined;
-  let packer: Packer | undefined;
+  /** Of each segment that this store has filled: it does not change any more. */
+  const sizes = new Map<string, number>();
+  /** What is done about a full segment: behind the append that filled it, and before the next. */
+  let retiring: Promise<void> | undefined;
+  let lastName: string | undefined;
+  /** Whether the file system tells at once what it knows of a file. */
+  let isOfLocal: boolean | undefined;
+  let packing: Packing | undefined;
   let closed = false;
   // Appends go one after the other, whoever calls.
   let last: Promise<void> = Promise.resolve();
@@ -90,18 +102,32 @@ export function fileStore(options: FileStoreOptions): Store {
     if (descriptor !== undefined) await closeFile(descriptor);
   };
 
-  const beginSegment = async (): Promise<Segment> => {
-    const { deleteOldest, segmentNames } = await import("./segments.js");
-    await deleteOldest(dir, maximumBytes);
-    const file = join(dir, createSegmentName((await segmentNames(dir)).at(-1)));
-    return { descriptor: await openFile(file, "wx"), size: 0 };
+  const makeRoom = async (): Promise<void> => {
+    const { deleteOldest } = await import("./segments.js");
+    await deleteOldest(dir, maximumBytes, sizes);
   };
 
-  const write = async (packed: Packed, to: Segment): Promise<void> => {
+  const retire = async ({ name, size }: Segment): Promise<void> => {
+    sizes.set(name, size);
+    await closeSegment();
+    await makeRoom();
+  };
+
+  const beginSegment = async (): Promise<Segment> => {
+    const room = retiring ?? makeRoom();
+    retiring = undefined;
+    await room;
+    isOfLocal ??= await isLocal(dir);
+    const { newestSegment } = await import("./segments.js");
+    lastName = createSegmentName(lastName ?? (await newestSegment(dir)));
+    segment = { name: lastName, descriptor: await openFile(join(dir, lastName), "wx"), size: 0 };
+    return segment;
+  };
+
+  const write = async (pieces: readonly Uint8Array[], to: Segment): Promise<void> => {
     const { descriptor, size } = to;
-    const { encodeSegment } = await import("./segment.js");
     try {
-      const end = await writeAll(descriptor, encodeSegment(packed, size), size);
+      const end = await writeAll(descriptor, pieces, size);
       if (fsync) await syncFile(descriptor);
       to.size = end;
     } catch (error) {
@@ -113,18 +139,21 @@ export function fileStore(options: FileStoreOptions): Store {
 
   const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
     if (capsules.length === 0) return;
-    packer ??= (await import("./segment.js")).createPacker(compression);
+    packing ??= await loadPacking(compression);
+    const { packer, encodeSegment } = packing;
     const packed = await packer.pack(capsules);
-    if (segment !== undefined && segment.size >= Math.min(segmentBytes, maximumBytes)) await closeSegment();
     if (segment !== undefined) {
+      const { descriptor, size } = segment;
+      const writing = write(encodeSegment(packed, size), segment);
       // Asked while it is written: another process may have deleted it to make room.
-      const isThere = isLinked(segment.descriptor);
-      await write(packed, segment);
-      if (await isThere) return;
-      await closeSegment();
+      const isThere = isOfLocal === true ? isLinkedSync(descriptor) : isLinked(descriptor);
+      await writing;
+      if (!(typeof isThere === "boolean" ? isThere : await isThere)) await closeSegment();
     }
-    segment = await beginSegment();
-    await write(packed, segment);
+    if (segment === undefined) await write(encodeSegment(packed, 0), await beginSegment());
+    if (segment === undefined || segment.size < Math.min(segmentBytes, maximumBytes)) return;
+    retiring = retire(segment);
+    retiring.catch(() => undefined); // the next append hears of it
   };
 
   return {
@@ -151,10 +180,16 @@ export function fileStore(options: FileStoreOptions): Store {
     async close() {
       closed = true;
       await last;
-      packer?.close();
+      packing?.packer.close();
+      await retiring;
       await closeSegment();
     },
   };
+}
+
+async function loadPacking(compression: "deflate" | "none"): Promise<Packing> {
+  const { createPacker, encodeSegment } = await import("./segment.js");
+  return { packer: createPacker(compression), encodeSegment };
 }
 
 function makeDirectory(dir: string): void {
@@ -201,43 +236,20 @@ function unreadable(dir: string): (cause: unknown) => never {
   };
 }
 
-/** False also where it cannot be told: what is written twice is not lost. */
-function isLinked(descriptor: number): Promise<boolean> {
-  return statFile(descriptor).then(
-    ({ nlink }) => nlink > 0,
-    () => false,
-  );
-}
-
-/** Writes the groups one after the other, and gives the position behind them. */
-async function writeAll(
-  descriptor: number,
-  groups: Iterable<readonly Uint8Array[]>,
-  position: number,
-): Promise<number> {
-  let writing = Promise.resolve(position);
-  try {
-    // The next group is encoded while the one before is written.
-    for (const group of groups) writing = writeGroup(descriptor, group, await writing);
-  } finally {
-    await writing; // nothing is under way any more when a failure is taken back
-  }
-  return writing;
-}
-
-async function writeGroup(
-  descriptor: number,
-  pieces: readonly Uint8Array[],
-  position: number,
-): Promise<number> {
-  let rest = pieces;
-  let end = position;
-  while (rest.length > 0) {
-    const { bytesWritten } = await writePieces(descriptor, rest, end);
-    end += bytesWritten;
-    rest = without(rest, bytesWritten);
-  }
-  return end;
+/** Writes the pieces one after the other, and gives the position behind them. */
+function writeAll(descriptor: number, pieces: readonly Uint8Array[], position: number): Promise<number> {
+  const size = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return new Promise((resolve, reject) => {
+    let [rest, end] = [pieces, position];
+    const written = (error: Error | null, bytes: number): void => {
+      if (error !== null) return reject(error);
+      end += bytes;
+      if (end === position + size) return resolve(end);
+      rest = without(rest, bytes);
+      writev(descriptor, rest, end, written);
+    };
+    writev(descriptor, rest, end, written);
+  });
 }
 
 /** What is left of the pieces behind so many bytes. */

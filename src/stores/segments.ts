@@ -71,7 +71,7 @@ async function* read(
 }
 
 /** In order of time: a segment's name is a UUID version 7. */
-export async function segmentNames(dir: string): Promise<string[]> {
+async function segmentNames(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter(isSegmentName).sort();
 }
 
@@ -83,17 +83,29 @@ async function readSegment(file: string, oldest: number): Promise<Buffer | undef
   });
 }
 
-/** Deletes the oldest segments until the rest are of at most so many bytes. */
-export async function deleteOldest(dir: string, maximumBytes: number): Promise<void> {
-  const names = await segmentNames(dir);
-  const sizes = await Promise.all(
-    names.map(async (name) => (await ifPresent(() => stat(join(dir, name))))?.size ?? 0),
+/** The name of the newest segment. */
+export async function newestSegment(dir: string): Promise<string | undefined> {
+  return (await segmentNames(dir)).at(-1);
+}
+
+/** Deletes the oldest segments until the rest are of at most so many bytes. `sizes` are of those whose size is known. */
+export async function deleteOldest(
+  dir: string,
+  maximumBytes: number,
+  sizes: Map<string, number>,
+): Promise<void> {
+  const segments = await Promise.all(
+    (await segmentNames(dir)).map(async (name) => {
+      const size = sizes.get(name) ?? (await ifPresent(() => stat(join(dir, name))))?.size ?? 0;
+      return { name, size };
+    }),
   );
-  let total = sizes.reduce((sum, size) => sum + size, 0);
-  for (const [index, name] of names.entries()) {
+  let total = segments.reduce((sum, { size }) => sum + size, 0);
+  for (const { name, size } of segments) {
     if (total <= maximumBytes) return;
     await rm(join(dir, name), { force: true });
-    total -= sizes[index] as number;
+    sizes.delete(name);
+    total -= size;
   }
 }
 

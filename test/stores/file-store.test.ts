@@ -230,7 +230,8 @@ describe("damage", () => {
     await store.append(capsules);
     const [file = ""] = segmentsOf(dir);
     const bytes = readFileSync(file);
-    bytes[Math.floor(bytes.length / 2)] = (bytes[Math.floor(bytes.length / 2)] as number) ^ 0xff;
+    const inSecond = bytes.indexOf(capsules[1]?.bytes ?? "") + 100;
+    bytes[inSecond] = (bytes[inSecond] as number) ^ 0xff;
     writeFileSync(file, bytes);
     const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
     expect(await idsIn(store)).toEqual(idsOf([capsules[0] as StoredCapsule, capsules[2] as StoredCapsule]));
