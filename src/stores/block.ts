@@ -30,7 +30,8 @@ import type { StoredCapsule } from "./store.js";
 const SIGNATURE = Buffer.from([0xd9, 0xd9, 0xf7, 0x86, 0x02, UINT_32]);
 /** Of each entry in the list of summaries. */
 const ARRAY_2 = 0x82;
-const FIXED_BYTES = SIGNATURE.length + 4 + 4 * HEAD_BYTES;
+const COVERED_FROM = SIGNATURE.length + 4;
+const FIXED_BYTES = COVERED_FROM + 4 * HEAD_BYTES;
 /** A larger capsule is written as it is. */
 const MAXIMUM_RAW_BYTES = 256 * 1024 * 1024;
 /** Deflate cannot say more with a byte than 1032 bytes. */
@@ -48,95 +49,107 @@ interface Part {
   readonly bytes: Uint8Array;
 }
 
+/** What a block is made of. */
 export interface BlockParts {
   readonly summaries: Part;
   readonly capsules: Part;
 }
 
-/** Compressed capsules, to be written anywhere. */
-export interface Block extends BlockParts {
+/** A block that is ready to be written, anywhere: all of it is in the scratch. */
+export interface Block {
   readonly kind: "block";
+  readonly count: number;
   readonly size: number;
+  readonly scratch: Scratch;
+  readonly start: number;
 }
 
-/** A block of the capsules; undefined where they hardly shrink. */
+/** A block of the capsules; undefined where they hardly shrink. Valid until the scratch is reset. */
 export async function blockOf(
-  group: readonly StoredCapsule[],
+  capsules: readonly StoredCapsule[],
   summaries: SummaryEncoder,
   scratch: Scratch,
   deflater: Deflater,
 ): Promise<Block | undefined> {
-  const rawLength = group.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  const pieces = capsules.map(({ bytes }) => bytes);
+  const rawLength = lengthOf(pieces);
   if (rawLength > MAXIMUM_RAW_BYTES) return undefined;
-  const list = listOf(group, summaries, scratch);
-  const capsules = await deflated(
-    group.map(({ bytes }) => bytes),
-    rawLength,
-    deflater,
-  );
+  const start = scratch.length;
+  scratch.reserve(FIXED_BYTES);
+  SIGNATURE.copy(scratch.bytes, start);
+  const listAt = start + COVERED_FROM + 2 * HEAD_BYTES;
+  scratch.length = listAt;
+  putList(capsules, summaries, scratch);
+  const listLength = scratch.length - listAt;
   // As they are, unless that is much.
-  const part =
-    list.byteLength > LIGHT * rawLength
-      ? await deflated([list], list.byteLength, deflater)
-      : { rawLength: list.byteLength, bytes: list };
-  const block = blockFrom(part, capsules);
-  return block.size <= WORTH * (FIXED_BYTES + list.byteLength + rawLength) ? block : undefined;
+  if (listLength > LIGHT * rawLength) {
+    const deflated = await deflater.deflate([scratch.bytes.subarray(listAt, scratch.length)]);
+    if (lengthOf(deflated) < listLength) {
+      scratch.length = listAt;
+      putAll(deflated, scratch);
+    }
+  }
+  putHeads(listLength, scratch.length - listAt, start + COVERED_FROM, scratch);
+  scratch.reserve(2 * HEAD_BYTES);
+  const capsulesAt = scratch.length + 2 * HEAD_BYTES;
+  const deflated = rawLength === 0 ? pieces : await deflater.deflate(pieces);
+  const shorter = lengthOf(deflated) < rawLength ? deflated : pieces;
+  putHeads(rawLength, lengthOf(shorter), scratch.length, scratch);
+  scratch.length = capsulesAt;
+  putAll(shorter, scratch);
+  const size = scratch.length - start;
+  if (size <= WORTH * (FIXED_BYTES + listLength + rawLength)) {
+    return { kind: "block", count: capsules.length, size, scratch, start };
+  }
+  scratch.length = start;
+  return undefined;
 }
 
-export function blockFrom(summaries: Part, capsules: Part): Block {
-  const size = FIXED_BYTES + summaries.bytes.byteLength + capsules.bytes.byteLength;
-  return { kind: "block", size, summaries, capsules };
-}
-
-/** Valid until the scratch is reset. */
-function listOf(group: readonly StoredCapsule[], summaries: SummaryEncoder, scratch: Scratch): Buffer {
-  const from = scratch.length;
-  for (const { summary, bytes } of group) {
-    const summaryAt = scratch.length + 1 + HEAD_BYTES;
+function putList(capsules: readonly StoredCapsule[], summaries: SummaryEncoder, scratch: Scratch): void {
+  for (const { summary, bytes } of capsules) {
+    const entryAt = scratch.length;
+    const summaryAt = entryAt + 1 + HEAD_BYTES;
     scratch.reserve(1 + HEAD_BYTES);
     scratch.length = summaryAt;
     summaries.write(summary, scratch);
     scratch.reserve(HEAD_BYTES);
-    const headAt = scratch.bytes.writeUInt8(ARRAY_2, summaryAt - HEAD_BYTES - 1);
-    writeHead(scratch.bytes, BYTES_32, scratch.length - summaryAt, headAt);
+    scratch.bytes[entryAt] = ARRAY_2;
+    writeHead(scratch.bytes, BYTES_32, scratch.length - summaryAt, entryAt + 1);
     scratch.length = writeHead(scratch.bytes, UINT_32, bytes.byteLength, scratch.length);
   }
-  return scratch.bytes.subarray(from, scratch.length);
 }
 
-async function deflated(raw: readonly Uint8Array[], rawLength: number, deflater: Deflater): Promise<Part> {
-  const bytes = rawLength === 0 ? undefined : await deflater.deflate(raw);
-  if (bytes !== undefined && bytes.byteLength < rawLength) return { rawLength, bytes };
-  const [only] = raw;
-  return { rawLength, bytes: raw.length === 1 && only !== undefined ? only : Buffer.concat(raw) };
+/** What stands in front of a part. */
+function putHeads(rawLength: number, length: number, at: number, { bytes }: Scratch): void {
+  writeHead(bytes, BYTES_32, length, writeHead(bytes, UINT_32, rawLength, at));
 }
 
-/** A block, in pieces to be written one after the other from `position` of the segment. */
-export function encodeBlock({ summaries, capsules }: Block, position: number): Uint8Array[] {
-  const head = Buffer.allocUnsafe(FIXED_BYTES - 2 * HEAD_BYTES);
-  const tail = Buffer.allocUnsafe(2 * HEAD_BYTES);
-  const checksumAt = SIGNATURE.copy(head);
-  writeHead(
-    head,
-    BYTES_32,
-    summaries.bytes.byteLength,
-    writeHead(head, UINT_32, summaries.rawLength, checksumAt + 4),
-  );
-  writeHead(tail, BYTES_32, capsules.bytes.byteLength, writeHead(tail, UINT_32, capsules.rawLength, 0));
-  const covered = [head.subarray(checksumAt + 4), summaries.bytes, tail, capsules.bytes];
-  head.writeUInt32BE(checksumOf(covered, position), checksumAt);
-  return [head, summaries.bytes, tail, capsules.bytes];
+function putAll(pieces: readonly Uint8Array[], scratch: Scratch): void {
+  scratch.reserve(lengthOf(pieces));
+  for (const piece of pieces) scratch.put(piece);
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** A block as it is written at `position` of the segment. */
+export function encodeBlock({ scratch, start, size }: Block, position: number): Uint8Array {
+  const { bytes } = scratch;
+  const checksum = checksumOf([bytes.subarray(start + COVERED_FROM, start + size)], position);
+  bytes.writeUInt32BE(checksum, start + SIGNATURE.length);
+  return bytes.subarray(start, start + size);
 }
 
 /** The block that begins at `start`, and where it ends; undefined where none does, or it is damaged. */
 export function blockAt(segment: Buffer, start: number): (BlockParts & { readonly end: number }) | undefined {
   const checksum = headAt(segment, SIGNATURE, start);
   if (checksum === undefined) return undefined;
-  const summaries = partAt(segment, start + SIGNATURE.length + 4);
+  const summaries = partAt(segment, start + COVERED_FROM);
   const capsules = summaries && partAt(segment, summaries.end);
   if (summaries === undefined || capsules === undefined) return undefined;
   const { end } = capsules;
-  if (checksumOf([segment.subarray(start + SIGNATURE.length + 4, end)], start) !== checksum) return undefined;
+  if (checksumOf([segment.subarray(start + COVERED_FROM, end)], start) !== checksum) return undefined;
   return { summaries, capsules, end };
 }
 

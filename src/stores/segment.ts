@@ -121,7 +121,7 @@ function encoded(one: One, position: number): Uint8Array[] {
     case "group":
       return encodeGroup(one, position);
     case "block":
-      return encodeBlock(one, position);
+      return [encodeBlock(one, position)];
     case "record":
       return encodeRecord(one, position);
   }
