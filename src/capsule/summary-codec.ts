@@ -131,8 +131,9 @@ function fillIn(template: Template, summary: CapsuleSummary, bytes: Buffer, from
   if (!Number.isSafeInteger(startedAt) || startedAt < UINT_32_VALUES) return false;
   const isDouble = Number.isFinite(duration) && !Number.isSafeInteger(duration);
   if (!isDouble || Math.fround(duration) === duration) return false;
-  bytes.writeUInt32BE(Math.floor(startedAt / UINT_32_VALUES), from + template.startedAt);
-  bytes.writeUInt32BE(startedAt % UINT_32_VALUES, from + template.startedAt + 4);
+  const high = Math.floor(startedAt / UINT_32_VALUES);
+  bytes.writeUInt32BE(high, from + template.startedAt);
+  bytes.writeUInt32BE(startedAt - high * UINT_32_VALUES, from + template.startedAt + 4);
   bytes.writeDoubleBE(duration, from + template.durationAt);
   return true;
 }

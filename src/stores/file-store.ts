@@ -40,6 +40,8 @@ export interface FileStoreOptions {
 interface Segment {
   readonly name: string;
   readonly descriptor: number;
+  /** Whether the file system tells at once what it knows of a file. */
+  readonly isOfLocal: boolean;
   size: number;
 }
 
@@ -87,10 +89,7 @@ export function fileStore(options: FileStoreOptions): Store {
   /** Of each segment that this store has filled: it does not change any more. */
   const sizes = new Map<string, number>();
   /** What is done about a full segment: behind the append that filled it, and before the next. */
-  let retiring: Promise<void> | undefined;
-  let lastName: string | undefined;
-  /** Whether the file system tells at once what it knows of a file. */
-  let isOfLocal: boolean | undefined;
+  let retiring: Promise<string | undefined> | undefined;
   let packing: Packing | undefined;
   let closed = false;
   // Appends go one after the other, whoever calls.
@@ -102,25 +101,24 @@ export function fileStore(options: FileStoreOptions): Store {
     if (descriptor !== undefined) await closeFile(descriptor);
   };
 
-  const makeRoom = async (): Promise<void> => {
+  /** Gives the newest segment's name. */
+  const makeRoom = async (): Promise<string | undefined> => {
     const { deleteOldest } = await import("./segments.js");
-    await deleteOldest(dir, maximumBytes, sizes);
+    return deleteOldest(dir, maximumBytes, sizes);
   };
 
-  const retire = async ({ name, size }: Segment): Promise<void> => {
+  const retire = async ({ name, size }: Segment): Promise<string | undefined> => {
     sizes.set(name, size);
-    await closeSegment();
-    await makeRoom();
+    const [newest] = await Promise.all([makeRoom(), closeSegment()]);
+    return newest;
   };
 
   const beginSegment = async (): Promise<Segment> => {
     const room = retiring ?? makeRoom();
     retiring = undefined;
-    await room;
-    isOfLocal ??= await isLocal(dir);
-    const { newestSegment } = await import("./segments.js");
-    lastName = createSegmentName(lastName ?? (await newestSegment(dir)));
-    segment = { name: lastName, descriptor: await openFile(join(dir, lastName), "wx"), size: 0 };
+    const [newest, isOfLocal] = await Promise.all([room, isLocal(dir)]);
+    const name = createSegmentName(newest);
+    segment = { name, descriptor: await openFile(join(dir, name), "wx"), isOfLocal, size: 0 };
     return segment;
   };
 
@@ -143,10 +141,10 @@ export function fileStore(options: FileStoreOptions): Store {
     const { packer, encodeSegment } = packing;
     const packed = await packer.pack(capsules);
     if (segment !== undefined) {
-      const { descriptor, size } = segment;
+      const { descriptor, isOfLocal, size } = segment;
       const writing = write(encodeSegment(packed, size), segment);
       // Asked while it is written: another process may have deleted it to make room.
-      const isThere = isOfLocal === true ? isLinkedSync(descriptor) : isLinked(descriptor);
+      const isThere = isOfLocal ? isLinkedSync(descriptor) : isLinked(descriptor);
       await writing;
       if (!(typeof isThere === "boolean" ? isThere : await isThere)) await closeSegment();
     }

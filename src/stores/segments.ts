@@ -83,30 +83,32 @@ async function readSegment(file: string, oldest: number): Promise<Buffer | undef
   });
 }
 
-/** The name of the newest segment. */
-export async function newestSegment(dir: string): Promise<string | undefined> {
-  return (await segmentNames(dir)).at(-1);
-}
-
-/** Deletes the oldest segments until the rest are of at most so many bytes. `sizes` are of those whose size is known. */
+/**
+ * Deletes the oldest segments until the rest are of at most so many bytes, and gives the newest one's name. `sizes` are of
+ * those whose size is known; what has gone is taken out.
+ */
 export async function deleteOldest(
   dir: string,
   maximumBytes: number,
   sizes: Map<string, number>,
-): Promise<void> {
+): Promise<string | undefined> {
+  const names = await segmentNames(dir);
   const segments = await Promise.all(
-    (await segmentNames(dir)).map(async (name) => {
+    names.map(async (name) => {
       const size = sizes.get(name) ?? (await ifPresent(() => stat(join(dir, name))))?.size ?? 0;
       return { name, size };
     }),
   );
   let total = segments.reduce((sum, { size }) => sum + size, 0);
+  const present = new Set(names);
   for (const { name, size } of segments) {
-    if (total <= maximumBytes) return;
+    if (total <= maximumBytes) break;
     await rm(join(dir, name), { force: true });
-    sizes.delete(name);
+    present.delete(name);
     total -= size;
   }
+  for (const name of sizes.keys()) if (!present.has(name)) sizes.delete(name);
+  return names.at(-1);
 }
 
 /** What `read` gives, or undefined where the file has gone: another process may delete the oldest segments. */
