@@ -7,8 +7,8 @@
  * 2. `append` resolves once the operating system has the bytes (they survive `kill -9`), or once
  *    they are on the disk where `fsync` is asked for (they survive a power cut too) (G9).
  * 3. A write that fails is taken back: the segment ends where it ended before.
- * 4. A torn or damaged record costs itself alone: a capsule, or where they are compressed a block of about
- *    64 kB of them. What follows it is found again.
+ * 4. Damage costs the capsule that it is in, or those together with it: a block of about 64 kB where they are compressed,
+ *    and else a group, where its entries are hit. What follows is found again.
  */
 import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, statSync, writev } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -179,7 +179,7 @@ export function fileStore(options: FileStoreOptions): Store {
       closed = true;
       await last;
       packing?.packer.close();
-      await retiring;
+      await retiring?.catch(() => undefined); // nobody is to hear that there is no room for more
       await closeSegment();
     },
   };

@@ -497,6 +497,20 @@ describe("a directory that cannot be used", () => {
     await store.close();
   });
 
+  test("has gone behind a full segment: the next append fails with a typed error, and close does not", async () => {
+    const dir = newDirectory();
+    const [first, second] = [1, 2].map(() => fileStore({ dir, segmentBytes: 1 })) as [Store, Store];
+    for (const store of [first, second]) await store.append(samples(1));
+    rmSync(dir, { recursive: true });
+    await expect(first.append(samples(1))).rejects.toEqual(withCode("store-failed"));
+    await second.close();
+    mkdirSync(dir);
+    const more = samples(2);
+    for (const capsule of more) await first.append([capsule]);
+    expect(await idsIn(first)).toEqual(idsOf(more));
+    await first.close();
+  });
+
   test("cannot be read: get and find fail with a typed error", async () => {
     const dir = newDirectory();
     const store = fileStore({ dir });
