@@ -20,7 +20,8 @@ export function envelopeHeadOf(bytes: Uint8Array): EnvelopeHead | undefined {
   const formatEnd = headEnd(bytes, START.length, UNSIGNED);
   const checksumEnd = headEnd(bytes, formatEnd, UNSIGNED);
   const bodyAt = headEnd(bytes, checksumEnd, BYTES);
-  if (bodyAt + argumentBefore(bytes, checksumEnd, bodyAt) !== bytes.byteLength) return undefined;
+  // Not so where one of them is NaN.
+  if (bodyAt + argumentBefore(bytes, checksumEnd, bodyAt) !== bytes.length) return undefined;
   return {
     format: argumentBefore(bytes, START.length, formatEnd),
     checksum: argumentBefore(bytes, formatEnd, checksumEnd),
@@ -30,16 +31,15 @@ export function envelopeHeadOf(bytes: Uint8Array): EnvelopeHead | undefined {
 
 /** Where the CBOR head at `at` ends; NaN where there is none of that kind, with an argument of up to 32 bits. */
 function headEnd(bytes: Uint8Array, at: number, major: number): number {
-  // Of NaN, and behind the end, this is no number below 32.
   const additional = (bytes[at] ?? 0xff) ^ major;
   if (additional < 24) return at + 1;
   return additional <= 26 ? at + 1 + (1 << (additional - 24)) : Number.NaN;
 }
 
-/** The argument of the head that goes from `at` to `end`; NaN where there is no such head. */
+/** The argument of the head from `at` to `end`; no number where the bytes end before it does. */
 function argumentBefore(bytes: Uint8Array, at: number, end: number): number {
   if (end === at + 1) return (bytes[at] as number) & 31;
-  let argument = end === end ? 0 : Number.NaN;
-  for (let index = at + 1; index < end; index++) argument = argument * 256 + (bytes[index] ?? Number.NaN);
+  let argument = 0;
+  for (let index = at + 1; index < end; index++) argument = argument * 256 + (bytes[index] as number);
   return argument;
 }

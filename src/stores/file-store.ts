@@ -15,7 +15,7 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { HindcastError, isHindcastError } from "../errors.js";
 import { isLinked, isLinkedSync, isLocal } from "./link.js";
-import type { DamagedSegment, encodeSegment, Packer } from "./segment.js";
+import type { DamagedSegment, encodeSegment, Packed, Packer } from "./segment.js";
 import { createSegmentName } from "./segment-name.js";
 import { type Store, type StoredCapsule, storeClosed } from "./store.js";
 
@@ -135,20 +135,27 @@ export function fileStore(options: FileStoreOptions): Store {
     }
   };
 
-  const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
-    if (capsules.length === 0) return;
-    packing ??= await loadPacking(compression);
-    const { packer, encodeSegment } = packing;
-    const packed = await packer.pack(capsules);
+  const writePacked = async (packed: Packed, encode: typeof encodeSegment): Promise<void> => {
     if (segment !== undefined) {
       const { descriptor, isOfLocal, size } = segment;
-      const writing = write(encodeSegment(packed, size), segment);
+      const writing = write(encode(packed, size), segment);
       // Asked while it is written: another process may have deleted it to make room.
       const isThere = isOfLocal ? isLinkedSync(descriptor) : isLinked(descriptor);
       await writing;
       if (!(typeof isThere === "boolean" ? isThere : await isThere)) await closeSegment();
     }
-    if (segment === undefined) await write(encodeSegment(packed, 0), await beginSegment());
+    if (segment === undefined) await write(encode(packed, 0), await beginSegment());
+  };
+
+  const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
+    if (capsules.length === 0) return;
+    try {
+      packing ??= await loadPacking(compression);
+      const packed = packing.packer.pack(capsules);
+      await writePacked(packed instanceof Promise ? await packed : packed, packing.encodeSegment);
+    } catch (error) {
+      failed(dir)(error);
+    }
     if (segment === undefined || segment.size < Math.min(segmentBytes, maximumBytes)) return;
     retiring = retire(segment);
     retiring.catch(() => undefined); // the next append hears of it
@@ -157,7 +164,7 @@ export function fileStore(options: FileStoreOptions): Store {
   return {
     append(capsules) {
       if (closed) return Promise.reject(storeClosed());
-      const appended = last.then(() => appendNow(capsules)).catch(failed(dir));
+      const appended = last.then(() => appendNow(capsules));
       last = appended.catch(() => undefined); // its caller hears of a failure; the next append is none the worse
       return appended;
     },
