@@ -36,7 +36,7 @@ const FIXED_BYTES = COVERED_FROM + 4 * HEAD_BYTES;
 const MAXIMUM_RAW_BYTES = 256 * 1024 * 1024;
 /** Deflate cannot say more with a byte than 1032 bytes. */
 const MAXIMUM_RATIO = 1032;
-/** A block that is not at most so much of its plain records is written as those: to read it would cost more than it saves. */
+/** A block that is not at most so much of its capsules as they are is written as those: to read it would cost more than it saves. */
 const WORTH = 0.9;
 /** Summaries that are more than this of their capsules are deflated too. */
 const LIGHT = 0.1;
@@ -86,23 +86,22 @@ export async function blockOf(
     const deflated = await deflater.deflate([scratch.bytes.subarray(listAt, scratch.length)]);
     if (lengthOf(deflated) < listLength) {
       scratch.length = listAt;
-      putAll(deflated, scratch);
+      for (const piece of deflated) scratch.put(piece);
     }
   }
   putHeads(listLength, scratch.length - listAt, start + COVERED_FROM, scratch);
-  scratch.reserve(2 * HEAD_BYTES);
-  const capsulesAt = scratch.length + 2 * HEAD_BYTES;
   const deflated = rawLength === 0 ? pieces : await deflater.deflate(pieces);
   const shorter = lengthOf(deflated) < rawLength ? deflated : pieces;
-  putHeads(rawLength, lengthOf(shorter), scratch.length, scratch);
-  scratch.length = capsulesAt;
-  putAll(shorter, scratch);
-  const size = scratch.length - start;
-  if (size <= WORTH * (FIXED_BYTES + listLength + rawLength)) {
-    return { kind: "block", count: capsules.length, size, scratch, start };
+  const size = scratch.length - start + 2 * HEAD_BYTES + lengthOf(shorter);
+  if (size > WORTH * (FIXED_BYTES + listLength + rawLength)) {
+    scratch.length = start;
+    return undefined;
   }
-  scratch.length = start;
-  return undefined;
+  scratch.reserve(2 * HEAD_BYTES + lengthOf(shorter));
+  putHeads(rawLength, lengthOf(shorter), scratch.length, scratch);
+  scratch.length += 2 * HEAD_BYTES;
+  for (const piece of shorter) scratch.put(piece);
+  return { kind: "block", count: capsules.length, size, scratch, start };
 }
 
 function putList(capsules: readonly StoredCapsule[], summaries: SummaryEncoder, scratch: Scratch): void {
@@ -122,11 +121,6 @@ function putList(capsules: readonly StoredCapsule[], summaries: SummaryEncoder, 
 /** What stands in front of a part. */
 function putHeads(rawLength: number, length: number, at: number, { bytes }: Scratch): void {
   writeHead(bytes, BYTES_32, length, writeHead(bytes, UINT_32, rawLength, at));
-}
-
-function putAll(pieces: readonly Uint8Array[], scratch: Scratch): void {
-  scratch.reserve(lengthOf(pieces));
-  for (const piece of pieces) scratch.put(piece);
 }
 
 function lengthOf(pieces: readonly Uint8Array[]): number {

@@ -42,7 +42,7 @@ export class Deflater {
     const stream = createDeflateRaw({
       level: constants.Z_BEST_SPEED,
       flush: constants.Z_FULL_FLUSH,
-      chunkSize: 64 * 1024,
+      chunkSize: CHUNK_BYTES,
     });
     stream.on("data", (bytes: Uint8Array) => this.#output.push(bytes));
     stream.on("error", () => {

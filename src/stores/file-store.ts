@@ -14,8 +14,7 @@ import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, statSync, wri
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { HindcastError, isHindcastError } from "../errors.js";
-import { isLinked, isLinkedSync, isLocal } from "./link.js";
-import type { DamagedSegment, encodeSegment, Packed, Packer } from "./segment.js";
+import type { DamagedSegment, Packed, Packer } from "./segment.js";
 import { createSegmentName } from "./segment-name.js";
 import { type Store, type StoredCapsule, storeClosed } from "./store.js";
 
@@ -33,7 +32,7 @@ export interface FileStoreOptions {
    * JSON, capsules with 20 fields take 0.14 by fifty and 0.69 alone, those with 8 kB of prose 0.37 and 0.44.
    */
   readonly compression?: "deflate" | "none";
-  /** Called for each stretch that could not be read. Default: a process warning, but for the ends of segments. */
+  /** Called for each stretch that was to be read and could not be. Default: a process warning, but for the ends of segments. */
   readonly onDamage?: (damage: DamagedSegment) => void;
 }
 
@@ -53,9 +52,12 @@ const [openFile, truncateFile, syncFile, closeFile] = [
   promisify(close),
 ] as const;
 
-interface Packing {
+/** What is loaded for the first append. */
+interface Writing {
   readonly packer: Packer;
-  readonly encodeSegment: typeof encodeSegment;
+  readonly encodeSegment: typeof import("./segment.js").encodeSegment;
+  readonly link: typeof import("./link.js");
+  readonly deleteOldest: typeof import("./segments.js").deleteOldest;
 }
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -90,7 +92,7 @@ export function fileStore(options: FileStoreOptions): Store {
   const sizes = new Map<string, number>();
   /** What is done about a full segment: behind the append that filled it, and before the next. */
   let retiring: Promise<string | undefined> | undefined;
-  let packing: Packing | undefined;
+  let writing: Writing | undefined;
   let closed = false;
   // Appends go one after the other, whoever calls.
   let last: Promise<void> = Promise.resolve();
@@ -102,21 +104,16 @@ export function fileStore(options: FileStoreOptions): Store {
   };
 
   /** Gives the newest segment's name. */
-  const makeRoom = async (): Promise<string | undefined> => {
-    const { deleteOldest } = await import("./segments.js");
-    return deleteOldest(dir, maximumBytes, sizes);
-  };
-
-  const retire = async ({ name, size }: Segment): Promise<string | undefined> => {
+  const retire = async ({ name, size }: Segment, { deleteOldest }: Writing): Promise<string | undefined> => {
     sizes.set(name, size);
-    const [newest] = await Promise.all([makeRoom(), closeSegment()]);
+    const [newest] = await Promise.all([deleteOldest(dir, maximumBytes, sizes), closeSegment()]);
     return newest;
   };
 
-  const beginSegment = async (): Promise<Segment> => {
-    const room = retiring ?? makeRoom();
+  const beginSegment = async ({ deleteOldest, link }: Writing): Promise<Segment> => {
+    const room = retiring ?? deleteOldest(dir, maximumBytes, sizes);
     retiring = undefined;
-    const [newest, isOfLocal] = await Promise.all([room, isLocal(dir)]);
+    const [newest, isOfLocal] = await Promise.all([room, link.isLocal(dir)]);
     const name = createSegmentName(newest);
     segment = { name, descriptor: await openFile(join(dir, name), "wx"), isOfLocal, size: 0 };
     return segment;
@@ -135,30 +132,33 @@ export function fileStore(options: FileStoreOptions): Store {
     }
   };
 
-  const writePacked = async (packed: Packed, encode: typeof encodeSegment): Promise<void> => {
+  const writePacked = async (packed: Packed, by: Writing): Promise<void> => {
+    const { encodeSegment, link } = by;
     if (segment !== undefined) {
       const { descriptor, isOfLocal, size } = segment;
-      const writing = write(encode(packed, size), segment);
+      const written = write(encodeSegment(packed, size), segment);
       // Asked while it is written: another process may have deleted it to make room.
-      const isThere = isOfLocal ? isLinkedSync(descriptor) : isLinked(descriptor);
-      await writing;
+      const isThere = isOfLocal ? link.isLinkedSync(descriptor) : link.isLinked(descriptor);
+      await written;
       if (!(typeof isThere === "boolean" ? isThere : await isThere)) await closeSegment();
     }
-    if (segment === undefined) await write(encode(packed, 0), await beginSegment());
+    if (segment === undefined) await write(encodeSegment(packed, 0), await beginSegment(by));
   };
 
   const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
     if (capsules.length === 0) return;
     try {
-      packing ??= await loadPacking(compression);
-      const packed = packing.packer.pack(capsules);
-      await writePacked(packed instanceof Promise ? await packed : packed, packing.encodeSegment);
+      writing ??= await loadWriting(compression);
+      const packed = writing.packer.pack(capsules);
+      await writePacked(packed instanceof Promise ? await packed : packed, writing);
+      if (segment === undefined || segment.size < Math.min(segmentBytes, maximumBytes)) return;
+      retiring = retire(segment, writing);
+      retiring.catch(() => undefined); // the next append hears of it
     } catch (error) {
       failed(dir)(error);
+    } finally {
+      writing?.packer.release();
     }
-    if (segment === undefined || segment.size < Math.min(segmentBytes, maximumBytes)) return;
-    retiring = retire(segment);
-    retiring.catch(() => undefined); // the next append hears of it
   };
 
   return {
@@ -185,16 +185,20 @@ export function fileStore(options: FileStoreOptions): Store {
     async close() {
       closed = true;
       await last;
-      packing?.packer.close();
+      writing?.packer.close();
       await retiring?.catch(() => undefined); // nobody is to hear that there is no room for more
       await closeSegment();
     },
   };
 }
 
-async function loadPacking(compression: "deflate" | "none"): Promise<Packing> {
-  const { createPacker, encodeSegment } = await import("./segment.js");
-  return { packer: createPacker(compression), encodeSegment };
+async function loadWriting(compression: "deflate" | "none"): Promise<Writing> {
+  const [{ createPacker, encodeSegment }, link, { deleteOldest }] = await Promise.all([
+    import("./segment.js"),
+    import("./link.js"),
+    import("./segments.js"),
+  ]);
+  return { packer: createPacker(compression), encodeSegment, link, deleteOldest };
 }
 
 function makeDirectory(dir: string): void {

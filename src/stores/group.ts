@@ -51,7 +51,7 @@ export interface Group {
 }
 
 /**
- * A group of the capsules from `first` on, up to `last` or the first that does not begin as a capsule does; undefined
+ * A group of the capsules from `first` on, up to `end` or the first that does not begin as a capsule does; undefined
  * where that is the first. Valid until the scratch is reset.
  */
 export function groupOf(
@@ -139,7 +139,10 @@ export interface GroupEntry {
   readonly checksum: number;
 }
 
-/** The group that begins at `start`, and where it ends, which may be behind the segment's end; undefined where none does, or its entries are damaged. */
+/**
+ * The group that begins at `start`, and where it ends, which may be behind the segment's end; undefined where none does,
+ * or its entries are damaged.
+ */
 export function groupAt(
   segment: Buffer,
   start: number,

@@ -47,8 +47,10 @@ type One = Block | Group | PlainRecord;
 
 /** Does what of the work is the same at any position of a segment. */
 export interface Packer {
-  /** To be called when what the last call gave has been written. */
+  /** To be called when what the last call gave has been released. */
   pack(capsules: readonly StoredCapsule[]): Packed | Promise<Packed>;
+  /** What the last call gave is not used any more. */
+  release(): void;
   close(): void;
 }
 
@@ -80,7 +82,6 @@ export function createPacker(compression: "deflate" | "none"): Packer {
 
   return {
     pack(capsules) {
-      scratch.reset();
       if (deflater !== undefined) return compressed(capsules, deflater);
       const packed: One[] = [];
       for (let from = 0; from < capsules.length; ) {
@@ -90,6 +91,7 @@ export function createPacker(compression: "deflate" | "none"): Packer {
       }
       return packed;
     },
+    release: () => scratch.reset(),
     close: () => deflater?.close(),
   };
 }
