@@ -90,8 +90,6 @@ export function fileStore(options: FileStoreOptions): Store {
   let segment: Segment | undefined;
   /** Of each segment that this store has filled: it does not change any more. */
   const sizes = new Map<string, number>();
-  /** What is done about a full segment: behind the append that filled it, and before the next. */
-  let retiring: Promise<string | undefined> | undefined;
   let writing: Writing | undefined;
   let closed = false;
   // Appends go one after the other, whoever calls.
@@ -103,17 +101,14 @@ export function fileStore(options: FileStoreOptions): Store {
     if (descriptor !== undefined) await closeFile(descriptor);
   };
 
-  /** Gives the newest segment's name. */
-  const retire = async ({ name, size }: Segment, { deleteOldest }: Writing): Promise<string | undefined> => {
-    sizes.set(name, size);
-    const [newest] = await Promise.all([deleteOldest(dir, maximumBytes, sizes), closeSegment()]);
-    return newest;
-  };
-
+  /** In place of a full one, if there is one. */
   const beginSegment = async ({ deleteOldest, link }: Writing): Promise<Segment> => {
-    const room = retiring ?? deleteOldest(dir, maximumBytes, sizes);
-    retiring = undefined;
-    const [newest, isOfLocal] = await Promise.all([room, link.isLocal(dir)]);
+    if (segment !== undefined) sizes.set(segment.name, segment.size);
+    const [newest, isOfLocal] = await Promise.all([
+      deleteOldest(dir, maximumBytes, sizes),
+      link.isLocal(dir),
+      closeSegment(),
+    ]);
     const name = createSegmentName(newest);
     segment = { name, descriptor: await openFile(join(dir, name), "wx"), isOfLocal, size: 0 };
     return segment;
@@ -134,15 +129,16 @@ export function fileStore(options: FileStoreOptions): Store {
 
   const writePacked = async (packed: Packed, by: Writing): Promise<void> => {
     const { encodeSegment, link } = by;
-    if (segment !== undefined) {
+    if (segment !== undefined && segment.size < Math.min(segmentBytes, maximumBytes)) {
       const { descriptor, isOfLocal, size } = segment;
       const written = write(encodeSegment(packed, size), segment);
       // Asked while it is written: another process may have deleted it to make room.
       const isThere = isOfLocal ? link.isLinkedSync(descriptor) : link.isLinked(descriptor);
       await written;
-      if (!(typeof isThere === "boolean" ? isThere : await isThere)) await closeSegment();
+      if (typeof isThere === "boolean" ? isThere : await isThere) return;
+      await closeSegment();
     }
-    if (segment === undefined) await write(encodeSegment(packed, 0), await beginSegment(by));
+    await write(encodeSegment(packed, 0), await beginSegment(by));
   };
 
   const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
@@ -151,9 +147,6 @@ export function fileStore(options: FileStoreOptions): Store {
       writing ??= await loadWriting(compression);
       const packed = writing.packer.pack(capsules);
       await writePacked(packed instanceof Promise ? await packed : packed, writing);
-      if (segment === undefined || segment.size < Math.min(segmentBytes, maximumBytes)) return;
-      retiring = retire(segment, writing);
-      retiring.catch(() => undefined); // the next append hears of it
     } catch (error) {
       failed(dir)(error);
     } finally {
@@ -186,7 +179,6 @@ export function fileStore(options: FileStoreOptions): Store {
       closed = true;
       await last;
       writing?.packer.close();
-      await retiring?.catch(() => undefined); // nobody is to hear that there is no room for more
       await closeSegment();
     },
   };
