@@ -12,30 +12,31 @@
  *    a part that lies is damage.
  */
 import { inflateRawSync } from "node:zlib";
+import type { Scratch } from "../capsule/scratch.js";
+import type { SummaryEncoder } from "../capsule/summary-codec.js";
 import type { Deflater } from "./deflater.js";
-import { type PlainRecord, sizeOfRecord } from "./record.js";
 import {
+  argumentAt,
   BYTES_32,
   bytesAt,
   checksumOf,
   HEAD_BYTES,
   headAt,
   UINT_32,
-  uintAt,
   writeHead,
 } from "./record-head.js";
+import type { StoredCapsule } from "./store.js";
 
 const SIGNATURE = Buffer.from([0xd9, 0xd9, 0xf7, 0x86, 0x02, UINT_32]);
 /** Of each entry in the list of summaries. */
 const ARRAY_2 = 0x82;
-const FIXED_BYTES = SIGNATURE.length + 4 + 4 * HEAD_BYTES;
-/** What one damaged byte may cost; and twice the window of deflate, so larger blocks would hardly compress better. Before compression. */
-const BLOCK_BYTES = 64 * 1024;
+const COVERED_FROM = SIGNATURE.length + 4;
+const FIXED_BYTES = COVERED_FROM + 4 * HEAD_BYTES;
 /** A larger capsule is written as it is. */
 const MAXIMUM_RAW_BYTES = 256 * 1024 * 1024;
 /** Deflate cannot say more with a byte than 1032 bytes. */
 const MAXIMUM_RATIO = 1032;
-/** A block that is not at most so much of its plain records is written as those: to read it would cost more than it saves. */
+/** A block that is not at most so much of its capsules as they are is written as those: to read it would cost more than it saves. */
 const WORTH = 0.9;
 /** Summaries that are more than this of their capsules are deflated too. */
 const LIGHT = 0.1;
@@ -48,113 +49,106 @@ interface Part {
   readonly bytes: Uint8Array;
 }
 
-/** Compressed capsules, to be written anywhere. */
-export interface Block {
+/** What a block is made of. */
+export interface BlockParts {
   readonly summaries: Part;
   readonly capsules: Part;
 }
 
-/** Cuts capsules into blocks, in their order, and compresses them; what is not worth it stays plain records. */
-export async function compress(
-  records: readonly PlainRecord[],
-  deflater: Deflater,
-): Promise<(Block | readonly PlainRecord[])[]> {
-  const pieces: (Block | readonly PlainRecord[])[] = [];
-  // One after the other: a service needs the other threads of the pool itself.
-  for (const group of groupsOf(records)) pieces.push((await blockOf(group, deflater)) ?? group);
-  return pieces;
+/** A block that is ready to be written, anywhere: all of it is in the scratch. */
+export interface Block {
+  readonly kind: "block";
+  readonly count: number;
+  readonly size: number;
+  readonly scratch: Scratch;
+  readonly start: number;
 }
 
-function groupsOf(records: readonly PlainRecord[]): PlainRecord[][] {
-  const groups: PlainRecord[][] = [];
-  let room = 0;
-  for (const record of records) {
-    const size = sizeOfRecord(record);
-    const group = groups.at(-1);
-    if (group === undefined || size > room) {
-      groups.push([record]);
-      room = BLOCK_BYTES - size;
-    } else {
-      group.push(record);
-      room -= size;
+/** A block of the capsules; undefined where they hardly shrink. Valid until the scratch is reset. */
+export async function blockOf(
+  capsules: readonly StoredCapsule[],
+  summaries: SummaryEncoder,
+  scratch: Scratch,
+  deflater: Deflater,
+): Promise<Block | undefined> {
+  const pieces = capsules.map(({ bytes }) => bytes);
+  const rawLength = lengthOf(pieces);
+  if (rawLength > MAXIMUM_RAW_BYTES) return undefined;
+  const start = scratch.length;
+  scratch.reserve(FIXED_BYTES);
+  SIGNATURE.copy(scratch.bytes, start);
+  const listAt = start + COVERED_FROM + 2 * HEAD_BYTES;
+  scratch.length = listAt;
+  putList(capsules, summaries, scratch);
+  const listLength = scratch.length - listAt;
+  // As they are, unless that is much.
+  if (listLength > LIGHT * rawLength) {
+    const deflated = await deflater.deflate([scratch.bytes.subarray(listAt, scratch.length)]);
+    if (lengthOf(deflated) < listLength) {
+      scratch.length = listAt;
+      for (const piece of deflated) scratch.put(piece);
     }
   }
-  return groups;
-}
-
-async function blockOf(group: readonly PlainRecord[], deflater: Deflater): Promise<Block | undefined> {
-  const rawLength = group.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
-  if (rawLength > MAXIMUM_RAW_BYTES) return undefined;
-  const capsules = await deflated(
-    group.map(({ bytes }) => bytes),
-    rawLength,
-    deflater,
-  );
-  // As they are, unless that is much.
-  const list = listOf(group);
-  const summaries =
-    list.byteLength > LIGHT * rawLength
-      ? await deflated([list], list.byteLength, deflater)
-      : { rawLength: list.byteLength, bytes: list };
-  const block = { summaries, capsules };
-  const plain = group.reduce((sum, record) => sum + sizeOfRecord(record), 0);
-  return sizeOfBlock(block) <= WORTH * plain ? block : undefined;
-}
-
-function listOf(group: readonly PlainRecord[]): Buffer {
-  const size = group.reduce((sum, { summary }) => sum + 1 + HEAD_BYTES + summary.byteLength + HEAD_BYTES, 0);
-  const list = Buffer.allocUnsafe(size);
-  let end = 0;
-  for (const { summary, bytes } of group) {
-    end = writeHead(list, BYTES_32, summary.byteLength, list.writeUInt8(ARRAY_2, end));
-    list.set(summary, end);
-    end = writeHead(list, UINT_32, bytes.byteLength, end + summary.byteLength);
+  putHeads(listLength, scratch.length - listAt, start + COVERED_FROM, scratch);
+  const deflated = rawLength === 0 ? pieces : await deflater.deflate(pieces);
+  const shorter = lengthOf(deflated) < rawLength ? deflated : pieces;
+  const size = scratch.length - start + 2 * HEAD_BYTES + lengthOf(shorter);
+  if (size > WORTH * (FIXED_BYTES + listLength + rawLength)) {
+    scratch.length = start;
+    return undefined;
   }
-  return list;
+  scratch.reserve(2 * HEAD_BYTES + lengthOf(shorter));
+  putHeads(rawLength, lengthOf(shorter), scratch.length, scratch);
+  scratch.length += 2 * HEAD_BYTES;
+  for (const piece of shorter) scratch.put(piece);
+  return { kind: "block", count: capsules.length, size, scratch, start };
 }
 
-async function deflated(raw: readonly Uint8Array[], rawLength: number, deflater: Deflater): Promise<Part> {
-  const bytes = rawLength === 0 ? undefined : await deflater.deflate(raw);
-  if (bytes !== undefined && bytes.byteLength < rawLength) return { rawLength, bytes };
-  const [only] = raw;
-  return { rawLength, bytes: raw.length === 1 && only !== undefined ? only : Buffer.concat(raw) };
+function putList(capsules: readonly StoredCapsule[], summaries: SummaryEncoder, scratch: Scratch): void {
+  for (const { summary, bytes } of capsules) {
+    const entryAt = scratch.length;
+    const summaryAt = entryAt + 1 + HEAD_BYTES;
+    scratch.reserve(1 + HEAD_BYTES);
+    scratch.length = summaryAt;
+    summaries.write(summary, scratch);
+    scratch.reserve(HEAD_BYTES);
+    scratch.bytes[entryAt] = ARRAY_2;
+    writeHead(scratch.bytes, BYTES_32, scratch.length - summaryAt, entryAt + 1);
+    scratch.length = writeHead(scratch.bytes, UINT_32, bytes.byteLength, scratch.length);
+  }
 }
 
-export function sizeOfBlock({ summaries, capsules }: Block): number {
-  return FIXED_BYTES + summaries.bytes.byteLength + capsules.bytes.byteLength;
+/** What stands in front of a part. */
+function putHeads(rawLength: number, length: number, at: number, { bytes }: Scratch): void {
+  writeHead(bytes, BYTES_32, length, writeHead(bytes, UINT_32, rawLength, at));
 }
 
-/** A block, in pieces to be written one after the other from `position` of the segment. */
-export function encodeBlock({ summaries, capsules }: Block, position: number): Uint8Array[] {
-  const head = Buffer.allocUnsafe(FIXED_BYTES - 2 * HEAD_BYTES);
-  const tail = Buffer.allocUnsafe(2 * HEAD_BYTES);
-  const checksumAt = SIGNATURE.copy(head);
-  writeHead(
-    head,
-    BYTES_32,
-    summaries.bytes.byteLength,
-    writeHead(head, UINT_32, summaries.rawLength, checksumAt + 4),
-  );
-  writeHead(tail, BYTES_32, capsules.bytes.byteLength, writeHead(tail, UINT_32, capsules.rawLength, 0));
-  const covered = [head.subarray(checksumAt + 4), summaries.bytes, tail, capsules.bytes];
-  head.writeUInt32BE(checksumOf(covered, position), checksumAt);
-  return [head, summaries.bytes, tail, capsules.bytes];
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** A block as it is written at `position` of the segment. */
+export function encodeBlock({ scratch, start, size }: Block, position: number): Uint8Array {
+  const { bytes } = scratch;
+  const checksum = checksumOf([bytes.subarray(start + COVERED_FROM, start + size)], position);
+  bytes.writeUInt32BE(checksum, start + SIGNATURE.length);
+  return bytes.subarray(start, start + size);
 }
 
 /** The block that begins at `start`, and where it ends; undefined where none does, or it is damaged. */
-export function blockAt(segment: Buffer, start: number): (Block & { readonly end: number }) | undefined {
+export function blockAt(segment: Buffer, start: number): (BlockParts & { readonly end: number }) | undefined {
   const checksum = headAt(segment, SIGNATURE, start);
   if (checksum === undefined) return undefined;
-  const summaries = partAt(segment, start + SIGNATURE.length + 4);
+  const summaries = partAt(segment, start + COVERED_FROM);
   const capsules = summaries && partAt(segment, summaries.end);
   if (summaries === undefined || capsules === undefined) return undefined;
   const { end } = capsules;
-  if (checksumOf([segment.subarray(start + SIGNATURE.length + 4, end)], start) !== checksum) return undefined;
+  if (checksumOf([segment.subarray(start + COVERED_FROM, end)], start) !== checksum) return undefined;
   return { summaries, capsules, end };
 }
 
 function partAt(segment: Buffer, offset: number): (Part & { readonly end: number }) | undefined {
-  const rawLength = uintAt(segment, offset);
+  const rawLength = argumentAt(segment, UINT_32, offset);
   const bytes = bytesAt(segment, offset + HEAD_BYTES);
   return rawLength === undefined || bytes === undefined
     ? undefined
@@ -169,14 +163,14 @@ export interface Entry {
 }
 
 /** What a block holds; undefined where its parts are not what they say. */
-export function entriesOf({ summaries, capsules }: Block): Entry[] | undefined {
+export function entriesOf({ summaries, capsules }: BlockParts): Entry[] | undefined {
   const list = inflated(summaries);
   if (list === undefined) return undefined;
   const entries: Entry[] = [];
   let [offset, start] = [0, 0];
   while (offset < list.length) {
     const summary = list[offset] === ARRAY_2 ? bytesAt(list, offset + 1) : undefined;
-    const length = summary && uintAt(list, summary.end);
+    const length = summary && argumentAt(list, UINT_32, summary.end);
     if (summary === undefined || length === undefined) return undefined;
     entries.push({ summary: summary.content, start, end: start + length });
     start += length;

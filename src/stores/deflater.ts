@@ -16,8 +16,8 @@ export class Deflater {
   #output: Uint8Array[] = [];
   #scratch: Buffer | undefined;
 
-  /** Raw deflate of the pieces one after the other. To be called when the last call has settled. */
-  deflate(pieces: readonly Uint8Array[]): Promise<Buffer> {
+  /** Raw deflate of the pieces one after the other, in pieces. To be called when the last call has settled. */
+  deflate(pieces: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const stream = (this.#stream ??= this.#open());
     const raw = this.#inOnePiece(pieces);
     return new Promise((resolve, reject) => {
@@ -27,7 +27,7 @@ export class Deflater {
         const output = this.#output;
         this.#output = [];
         if (error) reject(error);
-        else resolve(Buffer.concat([...output, END]));
+        else resolve([...output, END]);
       });
     });
   }

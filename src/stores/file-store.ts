@@ -7,10 +7,10 @@
  * 2. `append` resolves once the operating system has the bytes (they survive `kill -9`), or once
  *    they are on the disk where `fsync` is asked for (they survive a power cut too) (G9).
  * 3. A write that fails is taken back: the segment ends where it ended before.
- * 4. A torn or damaged record costs itself alone: a capsule, or where they are compressed a block of about
- *    64 kB of them. What follows it is found again.
+ * 4. Damage costs the capsule that it is in, or those together with it: a block of about 64 kB where they are compressed,
+ *    and else a group, where its entries are hit. What follows is found again.
  */
-import { close, existsSync, fdatasync, fstat, ftruncate, mkdirSync, open, statSync, writev } from "node:fs";
+import { close, existsSync, fdatasync, ftruncate, mkdirSync, open, statSync, writev } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { HindcastError, isHindcastError } from "../errors.js";
@@ -32,24 +32,33 @@ export interface FileStoreOptions {
    * JSON, capsules with 20 fields take 0.14 by fifty and 0.69 alone, those with 8 kB of prose 0.37 and 0.44.
    */
   readonly compression?: "deflate" | "none";
-  /** Called for each stretch that could not be read. Default: a process warning, but for the ends of segments. */
+  /** Called for each stretch that was to be read and could not be. Default: a process warning, but for the ends of segments. */
   readonly onDamage?: (damage: DamagedSegment) => void;
 }
 
 interface Segment {
+  readonly name: string;
   readonly descriptor: number;
+  /** Whether the file system tells at once what it knows of a file. */
+  readonly isOfLocal: boolean;
   size: number;
 }
 
 // By descriptor: a FileHandle is closed, with a warning, when nobody holds the store any more.
-const [openFile, statFile, truncateFile, syncFile, writePieces, closeFile] = [
+const [openFile, truncateFile, syncFile, closeFile] = [
   promisify<string, string, number>(open),
-  promisify(fstat),
   promisify(ftruncate),
   promisify(fdatasync),
-  promisify(writev),
   promisify(close),
 ] as const;
+
+/** What is loaded for the first append. */
+interface Writing {
+  readonly packer: Packer;
+  readonly encodeSegment: typeof import("./segment.js").encodeSegment;
+  readonly link: typeof import("./link.js");
+  readonly deleteOldest: typeof import("./segments.js").deleteOldest;
+}
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_MAXIMUM_BYTES = 1024 * 1024 * 1024;
@@ -79,7 +88,9 @@ export function fileStore(options: FileStoreOptions): Store {
   makeDirectory(dir);
 
   let segment: Segment | undefined;
-  let packer: Packer | undefined;
+  /** Of each segment that this store has filled: it does not change any more. */
+  const sizes = new Map<string, number>();
+  let writing: Writing | undefined;
   let closed = false;
   // Appends go one after the other, whoever calls.
   let last: Promise<void> = Promise.resolve();
@@ -90,18 +101,23 @@ export function fileStore(options: FileStoreOptions): Store {
     if (descriptor !== undefined) await closeFile(descriptor);
   };
 
-  const beginSegment = async (): Promise<Segment> => {
-    const { deleteOldest, segmentNames } = await import("./segments.js");
-    await deleteOldest(dir, maximumBytes);
-    const file = join(dir, createSegmentName((await segmentNames(dir)).at(-1)));
-    return { descriptor: await openFile(file, "wx"), size: 0 };
+  /** In place of a full one, if there is one. */
+  const beginSegment = async ({ deleteOldest, link }: Writing): Promise<Segment> => {
+    if (segment !== undefined) sizes.set(segment.name, segment.size);
+    const [newest, isOfLocal] = await Promise.all([
+      deleteOldest(dir, maximumBytes, sizes),
+      link.isLocal(dir),
+      closeSegment(),
+    ]);
+    const name = createSegmentName(newest);
+    segment = { name, descriptor: await openFile(join(dir, name), "wx"), isOfLocal, size: 0 };
+    return segment;
   };
 
-  const write = async (packed: Packed, to: Segment): Promise<void> => {
+  const write = async (pieces: readonly Uint8Array[], to: Segment): Promise<void> => {
     const { descriptor, size } = to;
-    const { encodeSegment } = await import("./segment.js");
     try {
-      const end = await writeAll(descriptor, encodeSegment(packed, size), size);
+      const end = await writeAll(descriptor, pieces, size);
       if (fsync) await syncFile(descriptor);
       to.size = end;
     } catch (error) {
@@ -111,26 +127,37 @@ export function fileStore(options: FileStoreOptions): Store {
     }
   };
 
-  const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
-    if (capsules.length === 0) return;
-    packer ??= (await import("./segment.js")).createPacker(compression);
-    const packed = await packer.pack(capsules);
-    if (segment !== undefined && segment.size >= Math.min(segmentBytes, maximumBytes)) await closeSegment();
-    if (segment !== undefined) {
+  const writePacked = async (packed: Packed, by: Writing): Promise<void> => {
+    const { encodeSegment, link } = by;
+    if (segment !== undefined && segment.size < Math.min(segmentBytes, maximumBytes)) {
+      const { descriptor, isOfLocal, size } = segment;
+      const written = write(encodeSegment(packed, size), segment);
       // Asked while it is written: another process may have deleted it to make room.
-      const isThere = isLinked(segment.descriptor);
-      await write(packed, segment);
-      if (await isThere) return;
+      const isThere = isOfLocal ? link.isLinkedSync(descriptor) : link.isLinked(descriptor);
+      await written;
+      if (typeof isThere === "boolean" ? isThere : await isThere) return;
       await closeSegment();
     }
-    segment = await beginSegment();
-    await write(packed, segment);
+    await write(encodeSegment(packed, 0), await beginSegment(by));
+  };
+
+  const appendNow = async (capsules: readonly StoredCapsule[]): Promise<void> => {
+    if (capsules.length === 0) return;
+    try {
+      writing ??= await loadWriting(compression);
+      const packed = writing.packer.pack(capsules);
+      await writePacked(packed instanceof Promise ? await packed : packed, writing);
+    } catch (error) {
+      failed(dir)(error);
+    } finally {
+      writing?.packer.release();
+    }
   };
 
   return {
     append(capsules) {
       if (closed) return Promise.reject(storeClosed());
-      const appended = last.then(() => appendNow(capsules)).catch(failed(dir));
+      const appended = last.then(() => appendNow(capsules));
       last = appended.catch(() => undefined); // its caller hears of a failure; the next append is none the worse
       return appended;
     },
@@ -151,10 +178,19 @@ export function fileStore(options: FileStoreOptions): Store {
     async close() {
       closed = true;
       await last;
-      packer?.close();
+      writing?.packer.close();
       await closeSegment();
     },
   };
+}
+
+async function loadWriting(compression: "deflate" | "none"): Promise<Writing> {
+  const [{ createPacker, encodeSegment }, link, { deleteOldest }] = await Promise.all([
+    import("./segment.js"),
+    import("./link.js"),
+    import("./segments.js"),
+  ]);
+  return { packer: createPacker(compression), encodeSegment, link, deleteOldest };
 }
 
 function makeDirectory(dir: string): void {
@@ -201,43 +237,20 @@ function unreadable(dir: string): (cause: unknown) => never {
   };
 }
 
-/** False also where it cannot be told: what is written twice is not lost. */
-function isLinked(descriptor: number): Promise<boolean> {
-  return statFile(descriptor).then(
-    ({ nlink }) => nlink > 0,
-    () => false,
-  );
-}
-
-/** Writes the groups one after the other, and gives the position behind them. */
-async function writeAll(
-  descriptor: number,
-  groups: Iterable<readonly Uint8Array[]>,
-  position: number,
-): Promise<number> {
-  let writing = Promise.resolve(position);
-  try {
-    // The next group is encoded while the one before is written.
-    for (const group of groups) writing = writeGroup(descriptor, group, await writing);
-  } finally {
-    await writing; // nothing is under way any more when a failure is taken back
-  }
-  return writing;
-}
-
-async function writeGroup(
-  descriptor: number,
-  pieces: readonly Uint8Array[],
-  position: number,
-): Promise<number> {
-  let rest = pieces;
-  let end = position;
-  while (rest.length > 0) {
-    const { bytesWritten } = await writePieces(descriptor, rest, end);
-    end += bytesWritten;
-    rest = without(rest, bytesWritten);
-  }
-  return end;
+/** Writes the pieces one after the other, and gives the position behind them. */
+function writeAll(descriptor: number, pieces: readonly Uint8Array[], position: number): Promise<number> {
+  const size = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return new Promise((resolve, reject) => {
+    let [rest, end] = [pieces, position];
+    const written = (error: Error | null, bytes: number): void => {
+      if (error !== null) return reject(error);
+      end += bytes;
+      if (end === position + size) return resolve(end);
+      rest = without(rest, bytes);
+      writev(descriptor, rest, end, written);
+    };
+    writev(descriptor, rest, end, written);
+  });
 }
 
 /** What is left of the pieces behind so many bytes. */

@@ -13,8 +13,14 @@ export const HEAD_BYTES = 5;
 export const PREFIX: Buffer = Buffer.from([0xd9, 0xd9, 0xf7]);
 
 /** Writes a head, and gives where it ends. */
-export function writeHead(buffer: Buffer, kind: number, value: number, offset: number): number {
-  return buffer.writeUInt32BE(value, buffer.writeUInt8(kind, offset));
+export function writeHead(bytes: Uint8Array, kind: number, value: number, offset: number): number {
+  // By hand: this is done several times for each capsule.
+  bytes[offset] = kind;
+  bytes[offset + 1] = value >>> 24;
+  bytes[offset + 2] = value >>> 16;
+  bytes[offset + 3] = value >>> 8;
+  bytes[offset + 4] = value;
+  return offset + HEAD_BYTES;
 }
 
 /** The checksum behind a signature at `start`; undefined where there is another signature, or none. */
@@ -25,8 +31,9 @@ export function headAt(segment: Buffer, signature: Buffer, start: number): numbe
   return segment.readUInt32BE(end);
 }
 
-export function uintAt(bytes: Buffer, offset: number): number | undefined {
-  if (offset + HEAD_BYTES > bytes.length || bytes[offset] !== UINT_32) return undefined;
+/** What a head of that kind at `offset` says. */
+export function argumentAt(bytes: Buffer, kind: number, offset: number): number | undefined {
+  if (offset + HEAD_BYTES > bytes.length || bytes[offset] !== kind) return undefined;
   return bytes.readUInt32BE(offset + 1);
 }
 
@@ -35,9 +42,10 @@ export function bytesAt(
   bytes: Buffer,
   offset: number,
 ): { readonly content: Buffer; readonly end: number } | undefined {
-  if (offset + HEAD_BYTES > bytes.length || bytes[offset] !== BYTES_32) return undefined;
+  const length = argumentAt(bytes, BYTES_32, offset);
+  if (length === undefined) return undefined;
   const start = offset + HEAD_BYTES;
-  const end = start + bytes.readUInt32BE(offset + 1);
+  const end = start + length;
   return end <= bytes.length ? { content: bytes.subarray(start, end), end } : undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A segment: a file that is only ever appended to. It is a CBOR sequence (RFC 8742) of plain records
- * (`record.ts`) and blocks of compressed ones (`block.ts`).
+ * A segment: a file that is only ever appended to. It is a CBOR sequence (RFC 8742) of groups of capsules (`group.ts`),
+ * blocks of compressed ones (`block.ts`), and records of single ones (`record.ts`).
  *
  * The checksum of each starts from its position in the file: a recorded value that happens to hold a
  * segment's bytes is not taken for records when the one around it is damaged.
@@ -9,16 +9,23 @@
  * goes on at the next place where those bytes begin a record whose checksum is right.
  */
 import type { CapsuleSummary } from "../capsule/capsule.js";
-import { decodeSummary, encodeSummary } from "../capsule/summary-codec.js";
+import { Scratch } from "../capsule/scratch.js";
+import { decodeSummary, SummaryEncoder } from "../capsule/summary-codec.js";
 import { isHindcastError } from "../errors.js";
-import { type Block, blockAt, compress, encodeBlock, entriesOf, inflated, sizeOfBlock } from "./block.js";
+import { type Block, blockAt, blockOf, type BlockParts, encodeBlock, entriesOf, inflated } from "./block.js";
 import { Deflater } from "./deflater.js";
-import { encodeRecords, type PlainRecord, recordAt, sizeOfRecord } from "./record.js";
+import { capsuleOf, encodeGroup, type Group, groupAt, type GroupEntry, groupOf } from "./group.js";
+import { encodeRecord, type PlainRecord, recordAt, recordOf } from "./record.js";
 import { PREFIX } from "./record-head.js";
 import type { StoredCapsule } from "./store.js";
 
-/** What is written at once. Less, and the hand-overs to the thread pool are what takes the time. */
-const GROUP_BYTES = 256 * 1024;
+/**
+ * Capsules that are together in a group or a block. What one damaged byte may cost; and twice the window of deflate, so
+ * that larger blocks would hardly compress better.
+ */
+const TOGETHER_BYTES = 64 * 1024;
+/** What a summary counts for. */
+const SUMMARY_BYTES = 256;
 
 /** A stretch of a segment that is no record. */
 export interface DamagedStretch {
@@ -34,77 +41,102 @@ export interface DamagedSegment extends DamagedStretch {
 }
 
 /** Capsules that are ready to be written, anywhere. */
-export type Packed = readonly (Block | readonly PlainRecord[])[];
+export type Packed = readonly One[];
+
+type One = Block | Group | PlainRecord;
 
 /** Does what of the work is the same at any position of a segment. */
 export interface Packer {
-  /** To be called when the last call has settled. */
-  pack(capsules: readonly StoredCapsule[]): Promise<Packed>;
+  /** To be called when what the last call gave has been released. */
+  pack(capsules: readonly StoredCapsule[]): Packed | Promise<Packed>;
+  /** What the last call gave is not used any more. */
+  release(): void;
   close(): void;
 }
 
 export function createPacker(compression: "deflate" | "none"): Packer {
   const deflater = compression === "deflate" ? new Deflater() : undefined;
+  const summaries = new SummaryEncoder();
+  const scratch = new Scratch();
+
+  const plain = (capsules: readonly StoredCapsule[], from: number, to: number, into: One[]): void => {
+    for (let index = from; index < to; ) {
+      const group = groupOf(capsules, index, to, summaries, scratch);
+      into.push(group ?? recordOf(capsules[index] as StoredCapsule));
+      index += group?.count ?? 1;
+    }
+  };
+
+  const compressed = async (capsules: readonly StoredCapsule[], by: Deflater): Promise<Packed> => {
+    const packed: One[] = [];
+    for (let from = 0; from < capsules.length; ) {
+      const to = togetherFrom(capsules, from);
+      // One after the other: a service needs the other threads of the pool itself.
+      const block = await blockOf(capsules.slice(from, to), summaries, scratch, by);
+      if (block === undefined) plain(capsules, from, to, packed);
+      else packed.push(block);
+      from = to;
+    }
+    return packed;
+  };
+
   return {
-    async pack(capsules) {
-      const records = capsules.map(({ summary, bytes }) => ({ summary: encodeSummary(summary), bytes }));
-      return deflater === undefined ? [records] : compress(records, deflater);
+    pack(capsules) {
+      if (deflater !== undefined) return compressed(capsules, deflater);
+      const packed: One[] = [];
+      for (let from = 0; from < capsules.length; ) {
+        const to = togetherFrom(capsules, from);
+        plain(capsules, from, to, packed);
+        from = to;
+      }
+      return packed;
     },
+    release: () => scratch.reset(),
     close: () => deflater?.close(),
   };
 }
 
-/**
- * Packed capsules as they are written from `position` of the segment, in groups of pieces. The checksums of a group
- * are computed when it is asked for: while the one before is being written.
- */
-export function* encodeSegment(packed: Packed, position: number): Generator<readonly Uint8Array[], void> {
+/** Of the capsules that begin at `from`, where those end that are damaged together, or compressed together. */
+function togetherFrom(capsules: readonly StoredCapsule[], from: number): number {
+  let room = TOGETHER_BYTES;
+  let to = from;
+  for (; to < capsules.length; to++) {
+    room -= (capsules[to] as StoredCapsule).bytes.byteLength + SUMMARY_BYTES;
+    if (room < 0) break;
+  }
+  return Math.max(to, from + 1);
+}
+
+/** Packed capsules, in pieces to be written one after the other from `position` of the segment. */
+export function encodeSegment(packed: Packed, position: number): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
   let at = position;
-  let group: Uint8Array[] = [];
-  let groupFrom = position;
-  for (const one of packed.flatMap(inGroups)) {
-    if ("capsules" in one) {
-      group.push(...encodeBlock(one, at));
-      at += sizeOfBlock(one);
-    } else {
-      group.push(...encodeRecords(one, at));
-      at += sizeOfRecords(one);
-    }
-    if (at - groupFrom < GROUP_BYTES) continue;
-    yield group;
-    group = [];
-    groupFrom = at;
+  for (const one of packed) {
+    for (const piece of encoded(one, at)) pieces.push(piece);
+    at += one.size;
   }
-  if (group.length > 0) yield group;
+  return pieces;
 }
 
-/** Plain records in lists that are not much larger than a group. */
-function inGroups(one: Packed[number]): Packed {
-  if ("capsules" in one || sizeOfRecords(one) <= GROUP_BYTES) return [one];
-  const lists: PlainRecord[][] = [[]];
-  let bytes = 0;
-  for (const record of one) {
-    lists.at(-1)?.push(record);
-    bytes += sizeOfRecord(record);
-    if (bytes < GROUP_BYTES) continue;
-    lists.push([]);
-    bytes = 0;
+function encoded(one: One, position: number): Uint8Array[] {
+  switch (one.kind) {
+    case "group":
+      return encodeGroup(one, position);
+    case "block":
+      return [encodeBlock(one, position)];
+    case "record":
+      return encodeRecord(one, position);
   }
-  return lists.filter(({ length }) => length > 0);
-}
-
-function sizeOfRecords(records: readonly PlainRecord[]): number {
-  return records.reduce((sum, record) => sum + sizeOfRecord(record), 0);
 }
 
 /**
  * The capsules of a segment. `select` looks at an undecoded summary, and decodes it or passes over the capsule,
- * which is then not read.
+ * which is then not read, and so not found to be damaged.
  */
 export function* decodeSegment(
   segment: Buffer,
   onDamage: (stretch: DamagedStretch) => void,
-  select: (summary: Buffer) => CapsuleSummary | undefined = decodeSummary,
+  select: Select = decodeSummary,
 ): Generator<StoredCapsule> {
   let offset = 0;
   let damagedFrom: number | undefined;
@@ -115,51 +147,83 @@ export function* decodeSegment(
     damagedFrom = undefined;
   };
   while (offset < segment.length) {
-    const read = readAt(segment, offset, select);
-    if (read === undefined) {
+    const found = readAt(segment, offset, select);
+    if (found === undefined) {
       damagedFrom ??= offset;
       const next = segment.indexOf(PREFIX, offset + 1);
       offset = next === -1 ? segment.length : next;
       continue;
     }
     endDamage(offset);
-    offset = read.end;
-    yield* read.capsules;
+    for (const one of found.capsules) {
+      if ("damagedFrom" in one) {
+        damagedFrom ??= one.damagedFrom;
+      } else {
+        endDamage(one.start);
+        if (one.capsule !== undefined) yield one.capsule;
+      }
+    }
+    offset = found.end;
   }
   endDamage(segment.length);
 }
 
+/** Decodes an undecoded summary, or passes over the capsule. */
+type Select = (summary: Buffer) => CapsuleSummary | undefined;
+
 interface Reading {
-  readonly capsules: readonly StoredCapsule[];
+  readonly capsules: readonly Read[];
   readonly end: number;
 }
 
-function readAt(
-  segment: Buffer,
-  start: number,
-  select: (summary: Buffer) => CapsuleSummary | undefined,
-): Reading | undefined {
-  try {
+/** A capsule, or none where it was passed over; or damage, up to the next. */
+type Read =
+  | { readonly start: number; readonly capsule: StoredCapsule | undefined }
+  | { readonly damagedFrom: number };
+
+/** What begins at `start`; undefined where nothing does that is whole. */
+function readAt(segment: Buffer, start: number, select: Select): Reading | undefined {
+  const group = groupAt(segment, start);
+  if (group !== undefined) {
+    return { capsules: group.entries.map((entry) => readEntry(segment, entry, select)), end: group.end };
+  }
+  return unlessNoSummary(() => {
     const record = recordAt(segment, start);
     if (record !== undefined) {
       const summary = select(record.summary);
-      const capsules = summary === undefined ? [] : [{ summary, bytes: Uint8Array.from(record.bytes) }];
-      return { capsules, end: record.end };
+      const capsule = summary && { summary, bytes: Uint8Array.from(record.bytes) };
+      return { capsules: [{ start, capsule }], end: record.end };
     }
     const block = blockAt(segment, start);
     const capsules = block && capsulesOf(block, select);
-    return capsules && { capsules, end: block.end };
+    return capsules && { capsules: capsules.map((capsule) => ({ start, capsule })), end: block.end };
+  });
+}
+
+function readEntry(segment: Buffer, entry: GroupEntry, select: Select): Read {
+  const { start, end } = entry;
+  const damaged = { damagedFrom: start };
+  if (end > segment.length) return damaged;
+  const read = unlessNoSummary(() => {
+    const summary = select(entry.summary);
+    if (summary === undefined) return { start, capsule: undefined };
+    const bytes = capsuleOf(segment, entry);
+    return bytes === undefined ? damaged : { start, capsule: { summary, bytes: Uint8Array.from(bytes) } };
+  });
+  return read ?? damaged;
+}
+
+/** Undefined where there is a summary that is none, its checksum right: this library has not written it. */
+function unlessNoSummary<T>(read: () => T): T | undefined {
+  try {
+    return read();
   } catch (error) {
-    // A checksum that is right over a summary that is none: this library has not written it.
     if (isHindcastError(error)) return undefined;
     throw error;
   }
 }
 
-function capsulesOf(
-  block: Block,
-  select: (summary: Buffer) => CapsuleSummary | undefined,
-): readonly StoredCapsule[] | undefined {
+function capsulesOf(block: BlockParts, select: Select): readonly StoredCapsule[] | undefined {
   const entries = entriesOf(block);
   if (entries === undefined) return undefined;
   const selected = entries.flatMap(({ summary: undecoded, start, end }) => {

@@ -71,7 +71,7 @@ async function* read(
 }
 
 /** In order of time: a segment's name is a UUID version 7. */
-export async function segmentNames(dir: string): Promise<string[]> {
+async function segmentNames(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter(isSegmentName).sort();
 }
 
@@ -83,18 +83,32 @@ async function readSegment(file: string, oldest: number): Promise<Buffer | undef
   });
 }
 
-/** Deletes the oldest segments until the rest are of at most so many bytes. */
-export async function deleteOldest(dir: string, maximumBytes: number): Promise<void> {
+/**
+ * Deletes the oldest segments until the rest are of at most so many bytes, and gives the newest one's name. `sizes` are of
+ * those whose size is known; what has gone is taken out.
+ */
+export async function deleteOldest(
+  dir: string,
+  maximumBytes: number,
+  sizes: Map<string, number>,
+): Promise<string | undefined> {
   const names = await segmentNames(dir);
-  const sizes = await Promise.all(
-    names.map(async (name) => (await ifPresent(() => stat(join(dir, name))))?.size ?? 0),
+  const segments = await Promise.all(
+    names.map(async (name) => {
+      const size = sizes.get(name) ?? (await ifPresent(() => stat(join(dir, name))))?.size ?? 0;
+      return { name, size };
+    }),
   );
-  let total = sizes.reduce((sum, size) => sum + size, 0);
-  for (const [index, name] of names.entries()) {
-    if (total <= maximumBytes) return;
+  let total = segments.reduce((sum, { size }) => sum + size, 0);
+  const present = new Set(names);
+  for (const { name, size } of segments) {
+    if (total <= maximumBytes) break;
     await rm(join(dir, name), { force: true });
-    total -= sizes[index] as number;
+    present.delete(name);
+    total -= size;
   }
+  for (const name of sizes.keys()) if (!present.has(name)) sizes.delete(name);
+  return names.at(-1);
 }
 
 /** What `read` gives, or undefined where the file has gone: another process may delete the oldest segments. */

@@ -230,7 +230,8 @@ describe("damage", () => {
     await store.append(capsules);
     const [file = ""] = segmentsOf(dir);
     const bytes = readFileSync(file);
-    bytes[Math.floor(bytes.length / 2)] = (bytes[Math.floor(bytes.length / 2)] as number) ^ 0xff;
+    const inSecond = bytes.indexOf(capsules[1]?.bytes ?? "") + 100;
+    bytes[inSecond] = (bytes[inSecond] as number) ^ 0xff;
     writeFileSync(file, bytes);
     const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
     expect(await idsIn(store)).toEqual(idsOf([capsules[0] as StoredCapsule, capsules[2] as StoredCapsule]));
@@ -494,6 +495,20 @@ describe("a directory that cannot be used", () => {
     await store.append([capsule as StoredCapsule]);
     expect(await idsIn(store)).toEqual([capsule?.summary.id]);
     await store.close();
+  });
+
+  test("has gone behind a full segment: the next append fails with a typed error, and close does not", async () => {
+    const dir = newDirectory();
+    const [first, second] = [1, 2].map(() => fileStore({ dir, segmentBytes: 1 })) as [Store, Store];
+    for (const store of [first, second]) await store.append(samples(1));
+    rmSync(dir, { recursive: true });
+    await expect(first.append(samples(1))).rejects.toEqual(withCode("store-failed"));
+    await second.close();
+    mkdirSync(dir);
+    const more = samples(2);
+    for (const capsule of more) await first.append([capsule]);
+    expect(await idsIn(first)).toEqual(idsOf(more));
+    await first.close();
   });
 
   test("cannot be read: get and find fail with a typed error", async () => {

@@ -1,11 +1,11 @@
 /** Damage to a segment: whatever happens to its bytes, what comes out was put in. */
 import { crc32, deflateRawSync, inflateRawSync } from "node:zlib";
+import { decode, decodeFirst, encode } from "cborg";
 import fc from "fast-check";
 import type { CapsuleSummary } from "hindcast";
 import { describe, expect, test } from "vitest";
-import { encodeSummary } from "../../src/capsule/summary-codec.js";
-import { type Block, entriesOf, sizeOfBlock } from "../../src/stores/block.js";
-import { sizeOfRecord } from "../../src/stores/record.js";
+import { decodeSummary, encodeSummary } from "../../src/capsule/summary-codec.js";
+import { blockAt, type BlockParts, encodeBlock } from "../../src/stores/block.js";
 import {
   createPacker,
   type DamagedStretch,
@@ -18,8 +18,11 @@ import type { StoredCapsule } from "../../src/stores/store.js";
 const isLong = process.env["HINDCAST_LONG"] === "1";
 const RUNS = isLong ? 2_000 : 60;
 
-/** The first bytes of every plain record: to be met inside of capsules as well. */
-const SIGNATURE = [0xd9, 0xd9, 0xf7, 0x84, 0x01, 0x1a];
+/** The first bytes of every record of one capsule, and of every group: to be met inside of capsules as well. */
+const SIGNATURES = [
+  [0xd9, 0xd9, 0xf7, 0x84, 0x01, 0x1a],
+  [0xd9, 0xd9, 0xf7, 0x84, 0x03, 0x1a],
+];
 
 const names = fc.constantFrom("approve-loan", "naïve 🙂", "");
 const summaries: fc.Arbitrary<CapsuleSummary> = fc.record({
@@ -39,11 +42,46 @@ const summaries: fc.Arbitrary<CapsuleSummary> = fc.record({
 const contents = fc.oneof(
   fc.uint8Array({ maxLength: 80 }),
   fc
-    .array(fc.oneof(fc.constant(SIGNATURE), fc.array(fc.nat(255), { maxLength: 7 })), { maxLength: 8 })
+    .array(fc.oneof(fc.constantFrom(...SIGNATURES), fc.array(fc.nat(255), { maxLength: 7 })), {
+      maxLength: 8,
+    })
     .map((parts) => Uint8Array.from(parts.flat())),
 );
 
-const capsule: fc.Arbitrary<StoredCapsule> = fc.record({ summary: summaries, bytes: contents });
+/** Bytes that begin as a capsule does; a store looks no further. */
+function enclose(body: Uint8Array, format = 2, checksum = crc32(body)): Uint8Array {
+  const head = (major: number, argument: number): Uint8Array => {
+    const encoded = encode(argument);
+    encoded[0] = (encoded[0] as number) | major;
+    return encoded;
+  };
+  const start = Buffer.from([0xd9, 0xd9, 0xf7, 0x84, 0x68, ...Buffer.from("hindcast")]);
+  return Uint8Array.from(
+    Buffer.concat([start, head(0, format), head(0, checksum), head(0x40, body.byteLength), body]),
+  );
+}
+
+// A body has a checksum that fits into fewer bytes once in hundreds: here, once in three.
+const shortChecksums = [new Uint8Array(), ...[1, 2].map((bytes) => bodyWithChecksumOf(bytes))];
+
+function bodyWithChecksumOf(bytes: number): Uint8Array {
+  for (let seed = 0; ; seed++) {
+    const body = Buffer.from(String(seed));
+    if (crc32(body) < 256 ** bytes) return body;
+  }
+}
+
+const enclosed = fc
+  .tuple(
+    fc.oneof(contents, fc.constantFrom(...shortChecksums)),
+    fc.constantFrom(1, 2, 2, 23, 24, 300, 70_000),
+  )
+  .map(([body, format]) => enclose(body, format));
+
+const capsule: fc.Arbitrary<StoredCapsule> = fc.record({
+  summary: summaries,
+  bytes: fc.oneof({ weight: 2, arbitrary: enclosed }, { weight: 1, arbitrary: contents }),
+});
 
 /** What is handed to `append`, one after the other. */
 const batches: fc.Arbitrary<readonly (readonly StoredCapsule[])[]> = fc.array(
@@ -53,17 +91,23 @@ const batches: fc.Arbitrary<readonly (readonly StoredCapsule[])[]> = fc.array(
 
 type Compression = "deflate" | "none";
 
-/** What is damaged as a whole: a plain record, or a block. */
+const SIGNATURE_BYTES = 6;
+
+/** Where something lies in a segment. */
+type Place = readonly [start: number, end: number];
+
+/** Capsules that are lost where a byte of their places is: one, or those of a block. */
 interface Unit {
-  readonly start: number;
-  readonly end: number;
+  /** What a group begins with is a place of all capsules in it. */
+  readonly head: Place | undefined;
+  readonly own: Place;
   readonly capsules: readonly StoredCapsule[];
 }
 
 interface Written {
   readonly segment: Buffer;
   readonly units: readonly Unit[];
-  readonly blocks: number;
+  readonly kinds: ReadonlySet<Packed[number]["kind"]>;
 }
 
 async function write(
@@ -72,30 +116,46 @@ async function write(
 ): Promise<Written> {
   const pieces: Uint8Array[] = [];
   const units: Unit[] = [];
+  const kinds = new Set<Packed[number]["kind"]>();
   let position = 0;
-  let blocks = 0;
   const packer = createPacker(compression);
   for (const batch of appended) {
     const packed = await packer.pack(batch);
-    pieces.push(...[...encodeSegment(packed, position)].flat());
-    let taken = 0;
-    const add = (size: number, count: number): void => {
-      units.push({ start: position, end: position + size, capsules: batch.slice(taken, taken + count) });
-      position += size;
-      taken += count;
-    };
+    // Copied: what a packer gives is valid until it is released.
+    pieces.push(Buffer.concat(encodeSegment(packed, position)));
+    packer.release();
+    const left = [...batch];
     for (const one of packed) {
-      if ("capsules" in one) {
-        blocks += 1;
-        add(sizeOfBlock(one), entriesOf(one)?.length ?? 0);
-      } else {
-        for (const record of one) add(sizeOfRecord(record), 1);
-      }
+      kinds.add(one.kind);
+      units.push(...unitsOf(one, left, position));
+      position += one.size;
     }
   }
   packer.close();
-  return { segment: Buffer.concat(pieces), units, blocks };
+  const segment = Buffer.concat(pieces);
+  expect(segment.length).toBe(position);
+  return { segment, units, kinds };
 }
+
+function unitsOf(one: Packed[number], left: StoredCapsule[], position: number): Unit[] {
+  const own: Place = [position, position + one.size];
+  if (one.kind === "record") return [{ head: undefined, own, capsules: left.splice(0, 1) }];
+  if (one.kind === "block") return [{ head: undefined, own, capsules: left.splice(0, one.count) }];
+  let start = position + one.capsulesAt - one.start;
+  const head: Place = [position, start];
+  return left.splice(0, one.count).map((capsule) => {
+    const end = start + capsule.bytes.byteLength;
+    const unit: Unit = { head, own: [start, end], capsules: [capsule] };
+    start = end;
+    return unit;
+  });
+}
+
+const isIn = (position: number, [start, end]: Place): boolean => start <= position && position < end;
+
+/** Those that a change there damages. */
+const damagedAt = (units: readonly Unit[], position: number): Unit[] =>
+  units.filter(({ head, own }) => isIn(position, own) || (head !== undefined && isIn(position, head)));
 
 const capsulesOf = (units: readonly Unit[]): StoredCapsule[] => units.flatMap(({ capsules }) => capsules);
 
@@ -134,18 +194,20 @@ const changed = (bytes: Buffer, position: number, change: number): void => {
 
 describe.each<Compression>(["none", "deflate"])("G9: a segment, compression %s,", (compression) => {
   test("gives back what was put in, and reports no damage", async () => {
-    let blocks = 0;
+    const kinds = new Set<string>();
     await fc.assert(
       fc.asyncProperty(batches, async (appended) => {
         const written = await write(appended, compression);
-        blocks += written.blocks;
+        for (const kind of written.kinds) kinds.add(kind);
         const { capsules: found, damage } = read(written.segment);
         mustBeCapsules(found, appended.flat());
         expect(damage).toEqual([]);
       }),
       { numRuns: RUNS },
     );
-    expect(blocks > 0).toBe(compression === "deflate");
+    // A record among compressed ones is rare: its bytes are no capsule, and do not shrink.
+    if (compression === "deflate") expect([...kinds]).toEqual(expect.arrayContaining(["block", "group"]));
+    else expect([...kinds].toSorted()).toEqual(["group", "record"]);
   });
 
   test("of capsules of any size gives them back, byte for byte", async () => {
@@ -165,7 +227,7 @@ describe.each<Compression>(["none", "deflate"])("G9: a segment, compression %s,"
                 ? (at * index) % 61
                 : (Math.imul(at + length, 2654435761) >>> 13) & 255,
           );
-          return { summary, bytes };
+          return { summary, bytes: index % 4 === 0 ? bytes : enclose(bytes) };
         });
         const written = await write([capsules], compression);
         mustBeCapsules(read(written.segment).capsules, capsules);
@@ -184,8 +246,11 @@ describe.each<Compression>(["none", "deflate"])("G9: a segment, compression %s,"
         const { segment, units } = await write(appended, compression);
         for (let cut = 0; cut < segment.length; cut++) {
           const { capsules: found, damage } = read(segment.subarray(0, cut));
-          const whole = units.filter(({ end }) => end <= cut);
-          const offset = whole.at(-1)?.end ?? 0;
+          const whole = units.filter(({ own: [, end] }) => end <= cut);
+          const torn = units.find(({ own: [, end] }) => end > cut) as Unit;
+          // Of a group that is whole up to its capsules, the damage begins with the first that is not all there.
+          const isHeadTorn = torn.head !== undefined && torn.head[1] > cut;
+          const offset = isHeadTorn ? torn.head[0] : torn.own[0];
           mustBeCapsules(found, capsulesOf(whole));
           const bytes = damage.reduce((sum, stretch) => sum + stretch.bytes, 0);
           if (bytes !== cut - offset)
@@ -197,7 +262,7 @@ describe.each<Compression>(["none", "deflate"])("G9: a segment, compression %s,"
     );
   });
 
-  test("with any one byte changed loses that record or block alone, and reports it", async () => {
+  test("with any one byte changed loses that capsule or block alone, and reports it", async () => {
     await fc.assert(
       fc.asyncProperty(
         batches,
@@ -209,10 +274,14 @@ describe.each<Compression>(["none", "deflate"])("G9: a segment, compression %s,"
             changed(segment, position, change);
             const { capsules: found, damage } = read(segment);
             changed(segment, position, change);
-            const damaged = units.find(({ end }) => position < end) as Unit;
-            mustBeCapsules(found, capsulesOf(units.filter((unit) => unit !== damaged)));
+            const damaged = damagedAt(units, position);
+            mustBeCapsules(found, capsulesOf(units.filter((unit) => !damaged.includes(unit))));
+            const [first] = damaged as [Unit];
+            const isInHead = first.head !== undefined && isIn(position, first.head);
+            const start = isInHead ? first.head[0] : first.own[0];
+            const end = (damaged.at(-1) as Unit).own[1];
             const bytes = damage.reduce((sum, stretch) => sum + stretch.bytes, 0);
-            if (bytes !== damaged.end - damaged.start || damage[0]?.offset !== damaged.start) {
+            if (bytes !== end - start || damage[0]?.offset !== start || damage.length > 1) {
               expect({ position, change, damage }).toEqual({
                 position,
                 change,
@@ -265,19 +334,31 @@ describe.each<Compression>(["none", "deflate"])("G9: a segment, compression %s,"
     );
   });
 
-  test("whose damaged record holds a copy of another segment gives nothing of the copy", async () => {
-    const [inner = [], outer = []] = fc.sample(batches, { numRuns: 2, seed: 7 });
-    const { segment: copied } = await write(inner, compression);
-    // Noise around it, so that it lies in the block as it is.
-    const noise = Uint8Array.from({ length: 60_000 }, (_, at) => (Math.imul(at, 2654435761) >>> 13) & 255);
-    const capsules = [
-      { summary: outer[0]?.[0]?.summary as CapsuleSummary, bytes: Buffer.concat([noise, copied, noise]) },
-    ];
-    const { segment } = await write([capsules], compression);
-    mustBeCapsules(read(segment).capsules, capsules);
-    changed(segment, 10, 1);
-    expect(read(segment).capsules).toEqual([]);
-  });
+  test.each([
+    ["is a capsule", enclose],
+    ["is none", (bytes: Uint8Array) => bytes],
+  ])(
+    "whose damaged record holds a copy of another segment gives nothing of the copy, where it %s",
+    async (_what, make) => {
+      const [inner = [], outer = []] = fc.sample(batches, { numRuns: 2, seed: 7 });
+      const { segment: copied } = await write(inner, compression);
+      // Noise around it, so that it lies in the block as it is.
+      const noise = Uint8Array.from({ length: 60_000 }, (_, at) => (Math.imul(at, 2654435761) >>> 13) & 255);
+      const capsules = [
+        {
+          summary: outer[0]?.[0]?.summary as CapsuleSummary,
+          bytes: make(Buffer.concat([noise, copied, noise])),
+        },
+      ];
+      const { segment } = await write([capsules], compression);
+      mustBeCapsules(read(segment).capsules, capsules);
+      for (const position of [10, 1_000, segment.length - 1_000]) {
+        changed(segment, position, 1);
+        expect(read(segment).capsules).toEqual([]);
+        changed(segment, position, 1);
+      }
+    },
+  );
 });
 
 describe("G9: a segment", () => {
@@ -294,13 +375,16 @@ describe("G9: a segment", () => {
 
   test("of which one record says that it is of 4 GB is read at once", async () => {
     const capsules = fc.sample(capsule, { numRuns: 20, seed: 3 });
-    const { segment } = await write([capsules], "none");
-    segment.writeUInt32BE(0xffff_ffff, SIGNATURE.length + 4 + 1);
-    mustBeCapsules(read(segment).capsules, capsules.slice(1));
+    const first = await write([capsules.slice(0, 4)], "none");
+    const { segment, units } = await write([capsules.slice(0, 4), capsules.slice(4)], "none");
+    const lost = first.units.filter(({ head }) => head?.[0] === first.units[0]?.head?.[0]);
+    segment.writeUInt32BE(0xffff_ffff, SIGNATURE_BYTES + 4 + 1);
+    mustBeCapsules(read(segment).capsules, capsulesOf(units.slice(lost.length)));
   });
 
   test.each([
-    ["plain records", [...SIGNATURE, 1, 2, 3, 4, 0x5a, 0, 0, 0, 1, 7, 0x5a, 0, 0, 0, 1, 7]],
+    ["records", [0xd9, 0xd9, 0xf7, 0x84, 1, 0x1a, 1, 2, 3, 4, 0x5a, 0, 0, 0, 1, 7, 0x5a, 0, 0, 0, 1, 7]],
+    ["groups", [0xd9, 0xd9, 0xf7, 0x84, 3, 0x1a, 1, 2, 3, 4, 0x5a, 0, 0, 0, 1, 7, 0x5a, 0, 0, 0, 1, 7]],
     [
       "blocks",
       [
@@ -324,23 +408,48 @@ describe("G9: a block that lies, its checksum right,", () => {
     seed: 5,
   }) as [StoredCapsule[], StoredCapsule[], StoredCapsule[]];
 
-  async function readAround(lie: (block: Block) => Block): Promise<Reading> {
-    const packer = createPacker("deflate");
-    const packed: Packed[number][] = [];
-    for (const batch of [before, lying, after]) packed.push(...(await packer.pack(batch)));
-    packer.close();
-    expect(packed.map((one) => "capsules" in one)).toEqual([true, true, true]);
-    const lied = packed.map((one, index) => (index === 1 ? lie(one as Block) : one));
-    return read(Buffer.concat([...encodeSegment(lied, 0)].flat()));
+  async function readAround(lie: (block: BlockParts) => BlockParts): Promise<Reading> {
+    const pieces: Uint8Array[] = [];
+    let position = 0;
+    for (const batch of [before, lying, after]) {
+      const packer = createPacker("deflate");
+      const [packed, ...more] = await packer.pack(batch);
+      packer.close();
+      if (packed?.kind !== "block" || more.length > 0) throw new Error("not one block");
+      const block = Buffer.from(encodeBlock(packed, position));
+      const parts = blockAt(Buffer.concat([...pieces, block]), position) as BlockParts;
+      const written = batch === lying ? layOut(lie(parts), position) : block;
+      pieces.push(written);
+      position += written.length;
+    }
+    return read(Buffer.concat(pieces));
   }
 
-  const deflated = (raw: Uint8Array, rawLength = raw.byteLength): Block["capsules"] => ({
+  /** As the specification says. */
+  function layOut({ summaries: list, capsules }: BlockParts, position: number): Buffer {
+    const head = (kind: number, value: number): Buffer => {
+      const bytes = Buffer.from([kind, 0, 0, 0, 0]);
+      bytes.writeUInt32BE(value, 1);
+      return bytes;
+    };
+    const covered = Buffer.concat(
+      [list, capsules].flatMap(({ rawLength, bytes }) => [
+        head(0x1a, rawLength),
+        head(0x5a, bytes.byteLength),
+        bytes,
+      ]),
+    );
+    const start = Buffer.from([0xd9, 0xd9, 0xf7, 0x86, 0x02]);
+    return Buffer.concat([start, head(0x1a, crc32(covered, position)), covered]);
+  }
+
+  const deflated = (raw: Uint8Array, rawLength = raw.byteLength): BlockParts["capsules"] => ({
     rawLength,
     bytes: deflateRawSync(raw),
   });
   const bomb = deflateRawSync(Buffer.alloc(50_000_000));
 
-  test.each<[string, (block: Block) => Block]>([
+  test.each<[string, (block: BlockParts) => BlockParts]>([
     [
       "says more bytes of capsules",
       (block) => ({ ...block, capsules: { ...block.capsules, rawLength: block.capsules.rawLength + 1 } }),
@@ -401,29 +510,133 @@ describe("a segment is CBOR, one item after the other", () => {
   const sample =
     fc.sample(fc.array(capsule, { minLength: 4, maxLength: 4 }), { numRuns: 1, seed: 11 })[0] ?? [];
 
-  test("plain records", async () => {
-    const { decodeFirst } = await import("cborg");
-    let { segment: rest }: { segment: Uint8Array } = await write([sample], "none");
-    for (const { bytes } of sample) {
+  test("records, and groups", async () => {
+    const [first] = sample as [StoredCapsule];
+    const appended = [...sample, { summary: first.summary, bytes: Uint8Array.from([1, 2, 3]) }];
+    const { segment, kinds } = await write([appended], "none");
+    expect([...kinds].toSorted()).toEqual(["group", "record"]);
+    const found: Uint8Array[] = [];
+    for (let rest: Uint8Array = segment; rest.length > 0; ) {
       const [item, remainder] = decodeFirst(rest, { tags }) as [unknown[], Uint8Array];
       expect(item).toHaveLength(4);
-      expect(item[0]).toBe(1);
-      expect(Buffer.compare(item[3] as Uint8Array, bytes)).toBe(0);
+      if (item[0] === 1) found.push(item[3] as Uint8Array);
+      else found.push(...capsulesOfGroup(item));
       rest = remainder;
     }
-    expect(rest).toHaveLength(0);
+    expect(found.map((bytes) => Buffer.from(bytes))).toEqual(appended.map(({ bytes }) => Buffer.from(bytes)));
   });
 
+  function capsulesOfGroup([kind, , entries, capsules]: unknown[]): Uint8Array[] {
+    expect(kind).toBe(3);
+    const found: Uint8Array[] = [];
+    let from = 0;
+    for (let rest = entries as Uint8Array; rest.length > 0; ) {
+      const [[summary, length, format, checksum], remainder] = decodeFirst(rest) as [
+        [Uint8Array, number, number, number],
+        Uint8Array,
+      ];
+      const bytes = (capsules as Uint8Array).subarray(from, from + length);
+      expect(decodeSummary(summary)).toEqual(
+        sample.find((one) => Buffer.compare(one.bytes, bytes) === 0)?.summary,
+      );
+      const [name, ...envelope] = decode(bytes, { tags }) as unknown[];
+      expect(name).toBe("hindcast");
+      expect(envelope.slice(0, 2)).toEqual([format, checksum]);
+      found.push(bytes);
+      from += length;
+      rest = remainder;
+    }
+    return found;
+  }
+
   test("a block", async () => {
-    const { decode } = await import("cborg");
-    const { segment, blocks } = await write([sample], "deflate");
-    expect(blocks).toBe(1);
+    const { segment, kinds } = await write([sample], "deflate");
+    expect([...kinds]).toEqual(["block"]);
     const item = decode(segment, { tags }) as unknown[];
     expect(item).toHaveLength(6);
     expect(item[0]).toBe(2);
     expect(item[2]).toBe(inflateRawSync(item[3] as Uint8Array).length);
     const bytes = Buffer.concat(sample.map((one) => one.bytes));
     expect(item[4]).toBe(bytes.length);
+  });
+});
+
+describe("G9: a group", () => {
+  const [whole] = fc.sample(
+    fc.array(fc.record({ summary: summaries, bytes: enclosed }), { minLength: 5, maxLength: 5 }),
+    {
+      numRuns: 1,
+      seed: 17,
+    },
+  ) as [StoredCapsule[]];
+
+  test("whose capsule did not match its checksum when it was appended gives the others, and reports that one", async () => {
+    const [, damaged] = whole as [StoredCapsule, StoredCapsule];
+    const bytes = enclose(Buffer.from("of another body"), 2, 4711);
+    const appended = [...whole.slice(0, 1), { ...damaged, bytes }, ...whole.slice(2)];
+    const { segment, units } = await write([appended], "none");
+    const { capsules, damage } = read(segment);
+    mustBeCapsules(capsules, [...whole.slice(0, 1), ...whole.slice(2)]);
+    const [offset] = (units[1] as Unit).own;
+    expect(damage).toEqual([{ offset, bytes: bytes.length, tail: false }]);
+  });
+
+  test.each([
+    ["one byte short", (bytes: Uint8Array) => bytes.subarray(0, -1)],
+    ["one byte long", (bytes: Uint8Array) => Uint8Array.from([...bytes, 0])],
+    ["of another name", (bytes: Uint8Array) => bytes.map((byte, index) => (index === 6 ? byte + 1 : byte))],
+    ["of a format beyond 32 bits", (bytes: Uint8Array) => withFormat(bytes, [0x1b, 0, 0, 0, 1, 0, 0, 0, 0])],
+    ["of a format that is no number", (bytes: Uint8Array) => withFormat(bytes, [0x61, 0x32])],
+    ["cut in its head", (bytes: Uint8Array) => bytes.subarray(0, 15)],
+  ])("leaves bytes that are no capsule to a record, which gives them back: %s", async (_what, change) => {
+    const appended = whole.map((one, index) => {
+      if (index !== 2) return one;
+      const bytes = Uint8Array.from(change(enclose(Buffer.from("a body of some bytes"))));
+      return { summary: one.summary, bytes };
+    });
+    const { segment, kinds } = await write([appended], "none");
+    expect([...kinds].toSorted()).toEqual(["group", "record"]);
+    const { capsules, damage } = read(segment);
+    mustBeCapsules(capsules, appended);
+    expect(damage).toEqual([]);
+  });
+
+  const withFormat = (bytes: Uint8Array, format: readonly number[]): Uint8Array =>
+    Uint8Array.from([...bytes.subarray(0, 13), ...format, ...bytes.subarray(14)]);
+
+  test("gives what is asked for without reading the rest, and still tells where it is cut off", async () => {
+    const { segment, units } = await write([whole], "none");
+    const [wanted] = whole as [StoredCapsule];
+    const select = (undecoded: Buffer): CapsuleSummary | undefined => {
+      const summary = decodeSummary(undecoded);
+      return summary.id === wanted.summary.id ? summary : undefined;
+    };
+    const readSelected = (bytes: Buffer): Reading => {
+      const damage: DamagedStretch[] = [];
+      return { capsules: [...decodeSegment(bytes, (stretch) => damage.push(stretch), select)], damage };
+    };
+    const [start, end] = (units[3] as Unit).own;
+    changed(segment, end - 1, 1);
+    expect(readSelected(segment)).toEqual({ capsules: [wanted], damage: [] });
+    expect(readSelected(segment.subarray(0, end - 1))).toEqual({
+      capsules: [wanted],
+      damage: [{ offset: start, bytes: end - 1 - start, tail: true }],
+    });
+  });
+
+  test("is of at most 64 KiB of capsules, or of one", async () => {
+    const [{ summary }] = whole as [StoredCapsule];
+    const capsules = [10_000, 10_000, 40_000, 10_000, 200_000, 100, 65_000, 65_000].map((length) => ({
+      summary,
+      bytes: enclose(new Uint8Array(length)),
+    }));
+    const { segment, units } = await write([capsules], "none");
+    mustBeCapsules(read(segment).capsules, capsules);
+    const groups = new Map<number | undefined, number[]>();
+    for (const { head, own } of units)
+      groups.set(head?.[0], [...(groups.get(head?.[0]) ?? []), own[1] - own[0]]);
+    const sizes = [...groups.values()];
+    expect(sizes.map((one) => one.length)).toEqual([3, 1, 1, 1, 1, 1]);
   });
 });
 
