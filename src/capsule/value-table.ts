@@ -1,0 +1,139 @@
+/**
+ * The values of a capsule, as they stand at the end of it: byte strings one behind the other.
+ *
+ * Invariants
+ * 1. Values of equal bytes are there once, wherever they came from.
+ * 2. What it takes to find an equal value does not grow with how many there are: values that look alike are
+ *    told apart by a checksum of all their bytes.
+ */
+import { type CborWriter, ONE_STEP_SIZE, releaseWriter, takeWriter } from "./encode-value.js";
+import type { Snapshot } from "./snapshot.js";
+
+/** So few are looked through in a list: most capsules have no more. */
+const FEW = 16;
+/** Several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
+const TABLES = 32;
+/** What `values` makes between two pauses. */
+const VALUES_AT_ONCE = 256;
+
+export class ValueTable {
+  /** Everything that has been added, each value behind its head. */
+  readonly area: CborWriter = takeWriter();
+  readonly #starts: number[] = [];
+  readonly #lengths: number[] = [];
+  readonly #fingerprints: number[] = [];
+  /** The first value of each fingerprint, once there are more than a few. */
+  #byFingerprint: Map<number, number>[] | undefined;
+  /** The others. */
+  #byChecksum: Map<number, readonly number[]>[] | undefined;
+
+  /** How many different values have been added. */
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** Adds a value of a step, and gives its reference. */
+  add(snapshot: Snapshot): number {
+    const { area } = this;
+    const from = area.length;
+    const length = area.embedded(snapshot);
+    const start = area.length - length;
+    const fingerprint = area.fingerprint(start, area.length);
+    const alike = this.#firstLike(fingerprint);
+    if (alike === undefined) return this.#enter(start, length, fingerprint);
+    if (this.#isSame(alike, start, length)) return this.#known(alike, from);
+    const checksum = area.checksum(start, start + length, 0);
+    const known = this.#ofChecksum(checksum).find((reference) => this.#isSame(reference, start, length));
+    return known === undefined ? this.#enter(start, length, fingerprint, checksum) : this.#known(known, from);
+  }
+
+  /** The same for a value of any size. */
+  *addInSteps(snapshot: Snapshot): Generator<undefined, number> {
+    if (snapshot.size <= ONE_STEP_SIZE) return this.add(snapshot);
+    const { area } = this;
+    const from = area.length;
+    const length = yield* area.embeddedInSteps(snapshot);
+    const start = area.length - length;
+    const fingerprint = area.fingerprint(start, area.length);
+    const alike = this.#firstLike(fingerprint);
+    if (alike === undefined) return this.#enter(start, length, fingerprint);
+    if (yield* this.#isSameInSteps(alike, start, length)) return this.#known(alike, from);
+    const checksum = yield* area.checksumInSteps(start, start + length, 0);
+    for (const reference of this.#ofChecksum(checksum)) {
+      if (yield* this.#isSameInSteps(reference, start, length)) return this.#known(reference, from);
+    }
+    return this.#enter(start, length, fingerprint, checksum);
+  }
+
+  /** A copy of each value by itself, without its head. */
+  *values(): Generator<undefined, Uint8Array[]> {
+    const bytes = yield* this.area.bytesInSteps();
+    const values: Uint8Array[] = [];
+    for (const [index, start] of this.#starts.entries()) {
+      values.push(bytes.subarray(start, start + (this.#lengths[index] as number)));
+      if (values.length % VALUES_AT_ONCE === 0) yield;
+    }
+    return values;
+  }
+
+  /** Nobody looks at its area any more. */
+  close(): void {
+    releaseWriter(this.area);
+  }
+
+  #firstLike(fingerprint: number): number | undefined {
+    if (this.#byFingerprint !== undefined) return tableOf(this.#byFingerprint, fingerprint).get(fingerprint);
+    const index = this.#fingerprints.indexOf(fingerprint);
+    return index === -1 ? undefined : index;
+  }
+
+  #ofChecksum(checksum: number): readonly number[] {
+    return (this.#byChecksum && tableOf(this.#byChecksum, checksum).get(checksum)) ?? [];
+  }
+
+  #isSame(reference: number, start: number, length: number): boolean {
+    if (this.#lengths[reference] !== length) return false;
+    return this.area.isSame(this.#starts[reference] as number, start, length);
+  }
+
+  *#isSameInSteps(reference: number, start: number, length: number): Generator<undefined, boolean> {
+    if (this.#lengths[reference] !== length) return false;
+    return yield* this.area.isSameInSteps(this.#starts[reference] as number, start, length);
+  }
+
+  /** What has been written from `from` on is there already. */
+  #known(reference: number, from: number): number {
+    this.area.takeBack(from);
+    return reference;
+  }
+
+  #enter(start: number, length: number, fingerprint: number, checksum?: number): number {
+    this.#starts.push(start);
+    this.#lengths.push(length);
+    const reference = this.#fingerprints.push(fingerprint) - 1;
+    if (checksum !== undefined) {
+      const table = tableOf((this.#byChecksum ??= tables()), checksum);
+      table.set(checksum, [...(table.get(checksum) ?? []), reference]);
+    } else if (this.#byFingerprint !== undefined) {
+      tableOf(this.#byFingerprint, fingerprint).set(fingerprint, reference);
+    } else if (reference === FEW) this.#startTables();
+    return reference;
+  }
+
+  #startTables(): void {
+    const byFingerprint = tables<number>();
+    for (const [reference, fingerprint] of this.#fingerprints.entries()) {
+      const table = tableOf(byFingerprint, fingerprint);
+      if (!table.has(fingerprint)) table.set(fingerprint, reference);
+    }
+    this.#byFingerprint = byFingerprint;
+  }
+}
+
+function tables<T>(): Map<number, T>[] {
+  return Array.from({ length: TABLES }, () => new Map<number, T>());
+}
+
+function tableOf<T>(all: readonly Map<number, T>[], key: number): Map<number, T> {
+  return all[key % TABLES] as Map<number, T>;
+}
