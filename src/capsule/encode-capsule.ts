@@ -19,7 +19,6 @@ import {
   FLAG_DELIVERED,
   FLAG_ITEM,
   FLAG_UNPROMPTED,
-  OUTCOMES,
   packEvent,
 } from "./wire.js";
 
@@ -178,7 +177,7 @@ function beginRow(body: CborWriter, { status }: Ended): void {
   body.array(status === "ok" ? 9 : status === "error" ? 10 : 8);
 }
 
-/** `value` is the reference of what it returned or threw. */
+/** `value` is the reference of what it returned or threw. The numbers are those of `OUTCOMES`. */
 export function endRow(
   body: CborWriter,
   flags: number,
@@ -186,7 +185,7 @@ export function endRow(
   value: number | undefined,
 ): void {
   body.number(flags);
-  body.number(OUTCOMES.indexOf(status));
+  body.number(status === "ok" ? 0 : status === "error" ? 1 : 2);
   if (value !== undefined) body.number(value);
   if (stack !== undefined) body.text(stack);
 }
@@ -215,6 +214,8 @@ function valueOf(outcome: OutcomeRecord): number | undefined {
   return outcome.status === "pending" ? undefined : outcome.value;
 }
 
+/** Of so few bytes, all is done at once. */
+const SHORT_BODY = 64 * 1024;
 const envelope = new CborWriter(64);
 
 /** Puts what has been written, which are the parts of a body, into an envelope. Gives way between large pieces. */
@@ -222,8 +223,12 @@ export function* seal(parts: readonly CborWriter[]): Generator<undefined, Uint8A
   let checksum = 0;
   let size = 0;
   for (const part of parts) {
-    checksum = yield* part.checksumInSteps(0, part.length, checksum);
-    size += part.length;
+    const { length } = part;
+    checksum =
+      length <= SHORT_BODY
+        ? part.checksum(0, length, checksum)
+        : yield* part.checksumInSteps(0, length, checksum);
+    size += length;
   }
   envelope.reset();
   envelope.tag(TAG.selfDescribed);
@@ -233,11 +238,18 @@ export function* seal(parts: readonly CborWriter[]): Generator<undefined, Uint8A
   envelope.number(checksum);
   envelope.byteStringHead(size);
   let end = envelope.length;
-  const bytes = new Uint8Array(end + size);
+  const bytes = bytesFor(end + size);
   envelope.copy(0, end, bytes, 0);
   for (const part of parts) {
-    yield* part.copyInSteps(0, part.length, bytes, end);
-    end += part.length;
+    const { length } = part;
+    if (length <= SHORT_BODY) part.copy(0, length, bytes, end);
+    else yield* part.copyInSteps(0, length, bytes, end);
+    end += length;
   }
   return bytes;
+}
+
+/** Memory that is written all over: where there is much of it, to make it zero first takes time. */
+function bytesFor(size: number): Uint8Array {
+  return size <= SHORT_BODY ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
 }

@@ -78,14 +78,14 @@ const SHORT_TEXT = 24;
  * first time takes 25 µs for one; a writer that has been at work for a while takes more of them.
  */
 const STEP_BYTES = 64 * 1024;
-const STEP_PARTS = 16;
+const STEP_PARTS = 8;
 const MOST_STEP_PARTS = 256;
 /** Values of an estimated size up to this are a step by themselves; most are, and need no generator. */
 export const ONE_STEP_SIZE = 32 * 1024;
 /** Of a text, what is written in one go. */
 const TEXT_UNITS = 16 * 1024;
 /** The first piece of a text that is written in pieces: it tells what the next is written with. */
-const FIRST_UNITS = 1024;
+const FIRST_UNITS = 256;
 /** Shorter texts are written in one piece. */
 const ONE_PIECE_UNITS = 2048;
 /** A buffer that has grown to this is put aside when it is full: copying it would be work for nothing. */
@@ -113,8 +113,8 @@ interface KnownKeys {
 const MOST_KNOWN_KEYS = 32;
 /** Their bytes are made when they have come so often. */
 const OFTEN = 3;
-/** Keys that are longer than this all together are written one by one. */
-const KNOWN_KEYS_BYTES = 1024;
+/** Of longer ones nothing is kept: they outlive the capsule that they came with. */
+const KNOWN_KEYS_UNITS = 512;
 
 /** What is being written in steps: the parts of a structure, and how many of them are written. */
 interface Frame {
@@ -271,7 +271,6 @@ export class CborWriter {
     this.#parts = 0;
     this.#pausedAt = 0;
     this.#inOnePiece = false;
-    if (this.#knownKeys.length > 0) this.#knownKeys = [];
     this.#shared = undefined;
     this.#sharedNumbers = undefined;
     if (this.#chunks.length > 0) {
@@ -369,7 +368,7 @@ export class CborWriter {
   get stepIsDone(): boolean {
     this.#parts += 1;
     if (this.#parts < this.#stepParts && this.length - this.#pausedAt < STEP_BYTES) return false;
-    if (this.#parts >= this.#stepParts) this.#stepParts = Math.min(2 * this.#stepParts, MOST_STEP_PARTS);
+    if (this.#parts >= this.#stepParts) this.#stepParts = Math.min(this.#stepParts + 1, MOST_STEP_PARTS);
     this.#parts = 0;
     this.#pausedAt = this.length;
     return true;
@@ -401,6 +400,14 @@ export class CborWriter {
       return;
     }
     this.raw(bytes);
+  }
+
+  /** Writes what another writer has written, which is short. */
+  append(other: CborWriter): void {
+    const { length } = other;
+    this.#reserve(length);
+    other.copy(0, length, this.#buffer, this.#length);
+    this.#length += length;
   }
 
   /** Bytes that are CBOR already. */
@@ -557,9 +564,9 @@ export class CborWriter {
         const start = this.#length;
         const end = start + this.#buffer.write(piece, start);
         isAscii = end - start === piece.length;
-        if (!isAscii && !piece.isWellFormed()) return yield* this.#utf16InSteps(text, position);
-        this.#length = end;
-      } else {
+        if (isAscii) this.#length = end;
+      }
+      if (!isAscii) {
         const bytes = utf8Of(piece);
         if (bytes === undefined) return yield* this.#utf16InSteps(text, position);
         this.#putAside();
@@ -611,7 +618,7 @@ export class CborWriter {
       if (isAscii) {
         const written = buffer.write(piece, end);
         isAscii = written === piece.length;
-        if (!isAscii && !piece.isWellFormed()) return -1;
+        if (!isAscii) continue; // it is written once more, the other way
         end += written;
         units = Math.min(2 * units, TEXT_UNITS);
       } else {
@@ -719,9 +726,14 @@ export class CborWriter {
       if (known.times === OFTEN) prepareKeys(known);
     }
     let wellFormed = true;
-    for (let index = 0; index < keys.length; index++) wellFormed &&= (keys[index] as string).isWellFormed();
+    let units = 0;
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index] as string;
+      wellFormed &&= key.isWellFormed();
+      units += key.length;
+    }
     this.#fieldsHead(keys.length, wellFormed);
-    if (wellFormed && !isKnown && keys.length <= MOST_KNOWN_KEYS) {
+    if (wellFormed && !isKnown && keys.length <= MOST_KNOWN_KEYS && units <= KNOWN_KEYS_UNITS) {
       this.#knownKeys[keys.length] = { keys, times: 1, bytes: undefined, ends: [] };
     }
     for (let index = 0; index < keys.length; index++) {
@@ -917,7 +929,7 @@ function prepareKeys(known: KnownKeys): void {
     writer.text(key);
     return writer.length;
   });
-  if (writer.length <= KNOWN_KEYS_BYTES) known.bytes = writer.bytes();
+  known.bytes = writer.bytes();
 }
 
 let utf16: Buffer | undefined;

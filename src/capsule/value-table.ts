@@ -11,8 +11,10 @@ import type { Snapshot } from "./snapshot.js";
 
 /** So few are looked through in a list: most capsules have no more. */
 const FEW = 16;
-/** Several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
-const TABLES = 32;
+/** So many are in one Map. */
+const MANY = 1024;
+/** The others are in several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
+const MAPS = 32;
 /** What `values` makes between two pauses. */
 const VALUES_AT_ONCE = 256;
 
@@ -22,10 +24,11 @@ export class ValueTable {
   readonly #starts: number[] = [];
   readonly #lengths: number[] = [];
   readonly #fingerprints: number[] = [];
-  /** The first value of each fingerprint, once there are more than a few. */
-  #byFingerprint: Map<number, number>[] | undefined;
-  /** The others. */
-  #byChecksum: Map<number, readonly number[]>[] | undefined;
+  /** The first value of each fingerprint, once there are more than a few; and of those that came later. */
+  #firsts: Map<number, number> | undefined;
+  readonly #laterFirsts: (Map<number, number> | undefined)[] = [];
+  /** The other values, by checksum. */
+  readonly #byChecksum: (Map<number, readonly number[]> | undefined)[] = [];
 
   /** How many different values have been added. */
   get count(): number {
@@ -82,13 +85,15 @@ export class ValueTable {
   }
 
   #firstLike(fingerprint: number): number | undefined {
-    if (this.#byFingerprint !== undefined) return tableOf(this.#byFingerprint, fingerprint).get(fingerprint);
-    const index = this.#fingerprints.indexOf(fingerprint);
-    return index === -1 ? undefined : index;
+    if (this.#firsts !== undefined) {
+      return this.#firsts.get(fingerprint) ?? this.#laterFirsts[fingerprint % MAPS]?.get(fingerprint);
+    }
+    const reference = this.#fingerprints.indexOf(fingerprint);
+    return reference === -1 ? undefined : reference;
   }
 
   #ofChecksum(checksum: number): readonly number[] {
-    return (this.#byChecksum && tableOf(this.#byChecksum, checksum).get(checksum)) ?? [];
+    return this.#byChecksum[checksum % MAPS]?.get(checksum) ?? [];
   }
 
   #isSame(reference: number, start: number, length: number): boolean {
@@ -112,28 +117,19 @@ export class ValueTable {
     this.#lengths.push(length);
     const reference = this.#fingerprints.push(fingerprint) - 1;
     if (checksum !== undefined) {
-      const table = tableOf((this.#byChecksum ??= tables()), checksum);
-      table.set(checksum, [...(table.get(checksum) ?? []), reference]);
-    } else if (this.#byFingerprint !== undefined) {
-      tableOf(this.#byFingerprint, fingerprint).set(fingerprint, reference);
-    } else if (reference === FEW) this.#startTables();
+      const map = (this.#byChecksum[checksum % MAPS] ??= new Map<number, readonly number[]>());
+      map.set(checksum, [...(map.get(checksum) ?? []), reference]);
+    } else if (this.#firsts === undefined) {
+      if (reference === FEW) this.#beginMap();
+    } else if (this.#firsts.size < MANY) this.#firsts.set(fingerprint, reference);
+    else (this.#laterFirsts[fingerprint % MAPS] ??= new Map<number, number>()).set(fingerprint, reference);
     return reference;
   }
 
-  #startTables(): void {
-    const byFingerprint = tables<number>();
+  #beginMap(): void {
+    this.#firsts = new Map();
     for (const [reference, fingerprint] of this.#fingerprints.entries()) {
-      const table = tableOf(byFingerprint, fingerprint);
-      if (!table.has(fingerprint)) table.set(fingerprint, reference);
+      if (!this.#firsts.has(fingerprint)) this.#firsts.set(fingerprint, reference);
     }
-    this.#byFingerprint = byFingerprint;
   }
-}
-
-function tables<T>(): Map<number, T>[] {
-  return Array.from({ length: TABLES }, () => new Map<number, T>());
-}
-
-function tableOf<T>(all: readonly Map<number, T>[], key: number): Map<number, T> {
-  return all[key % TABLES] as Map<number, T>;
 }
