@@ -93,7 +93,7 @@ const NEW_BYTES = 4096;
 /** A larger buffer is not kept for the next value. */
 const KEPT_BYTES = 2 * CHUNK_BYTES;
 /** What is copied, compared or summed up in one go. */
-export const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 256 * 1024;
 /** Of a range, its first and last so many bytes are looked at for its fingerprint. */
 const FINGERPRINT_BYTES = 64;
 

@@ -24,7 +24,7 @@ export class ValueTable {
   readonly #starts: number[] = [];
   readonly #lengths: number[] = [];
   readonly #fingerprints: number[] = [];
-  /** The first value of each fingerprint, once there are more than a few; and of those that came later. */
+  /** The first value of each fingerprint, once there are more than a few. */
   #firsts: Map<number, number> | undefined;
   readonly #laterFirsts: (Map<number, number> | undefined)[] = [];
   /** The other values, by checksum. */
@@ -119,17 +119,19 @@ export class ValueTable {
     if (checksum !== undefined) {
       const map = (this.#byChecksum[checksum % MAPS] ??= new Map<number, readonly number[]>());
       map.set(checksum, [...(map.get(checksum) ?? []), reference]);
-    } else if (this.#firsts === undefined) {
-      if (reference === FEW) this.#beginMap();
-    } else if (this.#firsts.size < MANY) this.#firsts.set(fingerprint, reference);
-    else (this.#laterFirsts[fingerprint % MAPS] ??= new Map<number, number>()).set(fingerprint, reference);
+    } else if (this.#firsts !== undefined) {
+      if (this.#firsts.size < MANY) this.#firsts.set(fingerprint, reference);
+      else (this.#laterFirsts[fingerprint % MAPS] ??= new Map<number, number>()).set(fingerprint, reference);
+    }
+    if (this.#firsts === undefined && reference >= FEW) this.#firsts = this.#firstsSoFar();
     return reference;
   }
 
-  #beginMap(): void {
-    this.#firsts = new Map();
+  #firstsSoFar(): Map<number, number> {
+    const firsts = new Map<number, number>();
     for (const [reference, fingerprint] of this.#fingerprints.entries()) {
-      if (!this.#firsts.has(fingerprint)) this.#firsts.set(fingerprint, reference);
+      if (!firsts.has(fingerprint)) firsts.set(fingerprint, reference);
     }
+    return firsts;
   }
 }

@@ -88,7 +88,7 @@ function recordingOf(steps: readonly Step[], of = options): Recording {
       const call = begin(calls++, step);
       if (step.violates) {
         const issues = [{ path: ["a", 0], expected: "integer", received: "string" }];
-        recording.contractViolated(call, "input", issues as never);
+        recording.contractViolated(call, "input", issues);
       }
       if (end !== "pending") recording.callEnded(call, outcome as never, ordinal % 3 === 0);
     }
