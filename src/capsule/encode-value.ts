@@ -77,7 +77,7 @@ const SHORT_TEXT = 24;
 const STEP_BYTES = 64 * 1024;
 const STEP_PARTS = 16;
 /** Values of an estimated size up to this are a step by themselves; most are, and need no generator. */
-export const ONE_STEP_SIZE = 32 * 1024;
+export const ONE_STEP_SIZE: number = 32 * 1024;
 /** Of a text, what is written in one go. */
 const TEXT_UNITS = 16 * 1024;
 /** The first piece of a text that is written in pieces: it tells what the next is written with. */
