@@ -1,7 +1,18 @@
-/** Writes a capsule: a sealed envelope around a body (`docs/capsule-format.md`). */
-import { crc32 } from "node:zlib";
-import { CAPSULE_FORMAT, type Capsule, type OutcomeRecord, type Version } from "./capsule.js";
-import { type CborWriter, releaseWriter, TAG, takeWriter } from "./encode-value.js";
+/**
+ * Writes a capsule: a sealed envelope around a body (`docs/capsule-format.md`). The rows of its tables are written one
+ * by one, so that whoever has what they say need not make a `Capsule` of it first: `encodeRecording` does not.
+ */
+import {
+  CAPSULE_FORMAT,
+  type Capsule,
+  type CallRecord,
+  type EffectRecord,
+  type OutcomeRecord,
+  type StageRecord,
+  type Version,
+  type ViolationRecord,
+} from "./capsule.js";
+import { CborWriter, releaseWriter, TAG, takeWriter } from "./encode-value.js";
 import {
   ENVELOPE_NAME,
   FLAG_ASYNCHRONOUS,
@@ -11,158 +22,234 @@ import {
   packEvent,
 } from "./wire.js";
 
-/** Of a piece this long, looking at it is a step's work. */
-const PAUSE_BYTES = 16 * 1024;
-
 /** The capsule as bytes. */
 export function encodeCapsule(capsule: Capsule): Uint8Array {
-  const steps = encodeCapsuleInSteps(capsule);
+  const body = takeWriter();
+  writeFields(body, capsule, sharedFields(capsule));
+  beginTable(body, "stages", capsule.stages.length);
+  for (const stage of capsule.stages) writeStage(body, stage);
+  beginTable(body, "calls", capsule.calls.length);
+  for (const call of capsule.calls) {
+    beginCall(body, call);
+    for (const reference of call.input) body.number(reference);
+    endRow(body, flagsOfCall(call), call.outcome, valueOf(call.outcome));
+  }
+  beginTable(body, "effects", capsule.effects.length);
+  for (const effect of capsule.effects) {
+    beginEffect(body, effect);
+    for (const reference of effect.input) body.number(reference);
+    endRow(body, flagsOfEffect(effect), effect.outcome, valueOf(effect.outcome));
+  }
+  beginTable(body, "events", capsule.events.length);
+  for (const { kind, index } of capsule.events) body.number(packEvent(kind, index));
+  beginTable(body, "violations", capsule.violations.length);
+  for (const violation of capsule.violations) writeViolation(body, violation);
+  beginTable(body, "values", capsule.values.length);
+  for (const value of capsule.values) body.byteString(value);
+  const steps = seal([body]);
   for (;;) {
     const step = steps.next();
-    if (step.done === true) return step.value;
+    if (step.done !== true) continue;
+    releaseWriter(body);
+    return step.value;
   }
 }
 
-/** The same, in steps of a fraction of a millisecond each, however large the capsule. */
-export function* encodeCapsuleInSteps(capsule: Capsule): Generator<undefined, Uint8Array> {
-  const body = takeWriter();
-  const fields = fieldsToWire(capsule);
-  const lists = listsToWire(capsule);
-  body.map(fields.length + lists.length + 1);
-  for (const [name, value] of fields) {
-    body.text(name);
-    body.value(value);
-  }
-  for (const { name, length, at } of lists) {
-    yield;
-    body.text(name);
-    body.array(length);
-    for (let index = 0; index < length; index++) {
-      body.value(at(index));
-      if (body.stepIsDone) yield;
-    }
-  }
-  body.text("values");
-  body.array(capsule.values.length);
-  for (const value of capsule.values) {
-    body.byteString(value);
-    if (body.stepIsDone) yield;
-  }
-  const bytes = yield* sealInSteps(body);
-  releaseWriter(body);
-  return bytes;
+// What a body begins with. The fields that are the same in many capsules are written once for all of them.
+
+/** Of `parent` and what else is no table, there are so many. */
+const FIELDS = 12;
+const TABLES = 6;
+
+/** Fields with the same bytes in many capsules: those before the name of the pipeline, and those behind the trace. */
+export type SharedFields = readonly [writerAndService: Uint8Array, environmentAndLimits: Uint8Array];
+
+export function sharedFields({
+  writer,
+  service,
+  environment,
+  limits,
+}: Pick<Capsule, "writer" | "service" | "environment" | "limits">): SharedFields {
+  const fields = new CborWriter();
+  fields.text("writer");
+  fields.text(writer);
+  fields.text("service");
+  fields.value([service.name, service.version]);
+  const between = fields.length;
+  fields.text("environment");
+  fields.value(environment);
+  fields.text("limits");
+  fields.value(limits);
+  const bytes = fields.bytes();
+  return [bytes.subarray(0, between), bytes.subarray(between)];
 }
 
-/** Puts a body into an envelope. */
-function* sealInSteps(body: CborWriter): Generator<undefined, Uint8Array> {
+export function writeFields(
+  body: CborWriter,
+  capsule: Pick<
+    Capsule,
+    "id" | "parent" | "pipeline" | "startedAt" | "seed" | "trace" | "replayable" | "kept"
+  >,
+  [writerAndService, environmentAndLimits]: SharedFields,
+): void {
+  const { parent, trace, replayable } = capsule;
+  body.map(FIELDS + TABLES + (parent === undefined ? 0 : 1));
+  body.text("id");
+  body.text(capsule.id);
+  if (parent !== undefined) {
+    body.text("parent");
+    body.value({ ...parent, changes: [...parent.changes] });
+  }
+  body.raw(writerAndService);
+  body.text("pipeline");
+  body.text(capsule.pipeline);
+  body.text("startedAt");
+  body.number(capsule.startedAt);
+  body.text("seed");
+  body.number(capsule.seed);
+  body.text("trace");
+  body.value(trace && [trace.traceId, trace.spanId]);
+  body.raw(environmentAndLimits);
+  body.text("exact");
+  body.value(replayable.exact);
+  body.text("reasons");
+  body.array(replayable.reasons.length);
+  for (const { code, name, message } of replayable.reasons) body.value([code, name, message]);
+  body.text("kept");
+  body.text(capsule.kept);
+}
+
+// Tables: arrays of arrays, since there may be many rows.
+
+type TableName = "stages" | "calls" | "effects" | "events" | "violations" | "values";
+
+/** The rows come behind it. */
+export function beginTable(body: CborWriter, name: TableName, rows: number): void {
+  body.text(name);
+  body.array(rows);
+}
+
+export function writeStage(body: CborWriter, stage: StageRecord): void {
+  const { name, kind, data, model, input, output } = stage;
+  body.array(6);
+  body.text(name);
+  body.text(kind);
+  body.value(data && versionToWire(data));
+  body.value(model && versionToWire(model));
+  body.value(input && [input.name, input.hash]);
+  body.value(output && [output.name, output.hash]);
+}
+
+function versionToWire({ name, version, digest }: Version): unknown[] {
+  return [name, version, digest];
+}
+
+/** What of a row of `calls` or `effects` is no reference to a value. */
+type Begun<Row extends CallRecord | EffectRecord> = Omit<Row, "input" | "outcome"> & {
+  readonly input: readonly unknown[];
+  readonly outcome: Ended;
+};
+type Ended = { readonly status: OutcomeRecord["status"]; readonly stack?: string };
+
+/** The references of its input come behind it, and then `endRow`. */
+export function beginCall(body: CborWriter, call: Begun<CallRecord>): void {
+  beginRow(body, call.outcome);
+  body.number(call.stage);
+  body.number(call.parent);
+  body.number(call.ordinal);
+  body.number(call.at);
+  body.number(call.duration);
+  body.array(call.input.length);
+}
+
+/** The same of an effect. */
+export function beginEffect(body: CborWriter, effect: Begun<EffectRecord>): void {
+  beginRow(body, effect.outcome);
+  body.text(effect.name);
+  body.number(effect.call);
+  body.number(effect.ordinal);
+  body.number(effect.at);
+  body.number(effect.duration);
+  body.array(effect.input.length);
+}
+
+function beginRow(body: CborWriter, { status }: Ended): void {
+  body.array(status === "ok" ? 9 : status === "error" ? 10 : 8);
+}
+
+/** `value` is the reference of what it returned or threw. The numbers are those of `OUTCOMES`. */
+export function endRow(
+  body: CborWriter,
+  flags: number,
+  { status, stack }: Ended,
+  value: number | undefined,
+): void {
+  body.number(flags);
+  body.number(status === "ok" ? 0 : status === "error" ? 1 : 2);
+  if (value !== undefined) body.number(value);
+  if (stack !== undefined) body.text(stack);
+}
+
+export function flagsOfCall(
+  call: Pick<CallRecord | EffectRecord, "asynchronous" | "delivered" | "unprompted">,
+): number {
+  return (
+    (call.asynchronous ? FLAG_ASYNCHRONOUS : 0) |
+    (call.delivered ? FLAG_DELIVERED : 0) |
+    (call.unprompted ? FLAG_UNPROMPTED : 0)
+  );
+}
+
+export function flagsOfEffect(
+  effect: Pick<EffectRecord, "asynchronous" | "delivered" | "unprompted" | "item">,
+): number {
+  return flagsOfCall(effect) | (effect.item ? FLAG_ITEM : 0);
+}
+
+export function writeViolation(body: CborWriter, { call, side, issues }: ViolationRecord): void {
+  body.value([call, side, issues.map(({ path, expected, received }) => [[...path], expected, received])]);
+}
+
+function valueOf(outcome: OutcomeRecord): number | undefined {
+  return outcome.status === "pending" ? undefined : outcome.value;
+}
+
+/** Of so few bytes, all is done at once. */
+const SHORT_BODY = 64 * 1024;
+const envelope = new CborWriter(64);
+
+/** Puts what has been written, which are the parts of a body, into an envelope. Gives way between large pieces. */
+export function* seal(parts: readonly CborWriter[]): Generator<undefined, Uint8Array> {
   let checksum = 0;
-  for (const piece of body.pieces()) {
-    checksum = crc32(piece, checksum);
-    if (piece.byteLength >= PAUSE_BYTES) yield;
+  let size = 0;
+  for (const part of parts) {
+    const { length } = part;
+    checksum =
+      length <= SHORT_BODY
+        ? part.checksum(0, length, checksum)
+        : yield* part.checksumInSteps(0, length, checksum);
+    size += length;
   }
-  const envelope = takeWriter();
+  envelope.reset();
   envelope.tag(TAG.selfDescribed);
   envelope.array(4);
   envelope.text(ENVELOPE_NAME);
   envelope.number(CAPSULE_FORMAT);
   envelope.number(checksum);
-  envelope.byteStringHead(body.length);
-  let offset = envelope.length;
-  const bytes = new Uint8Array(offset + body.length);
-  envelope.copyTo(bytes);
-  releaseWriter(envelope);
-  for (const piece of body.pieces()) {
-    bytes.set(piece, offset);
-    offset += piece.byteLength;
-    if (piece.byteLength >= PAUSE_BYTES) yield;
+  envelope.byteStringHead(size);
+  let end = envelope.length;
+  const bytes = bytesFor(end + size);
+  envelope.copy(0, end, bytes, 0);
+  for (const part of parts) {
+    const { length } = part;
+    if (length <= SHORT_BODY) part.copy(0, length, bytes, end);
+    else yield* part.copyInSteps(0, length, bytes, end);
+    end += length;
   }
   return bytes;
 }
 
-// To the wire: maps where there is one of a thing, arrays where there are many.
-
-interface WireList {
-  readonly name: string;
-  readonly length: number;
-  /** Each entry is made when it is written: a run may have a hundred thousand. */
-  readonly at: (index: number) => unknown;
-}
-
-function wireList<T>(name: string, entries: readonly T[], toEntry: (entry: T) => unknown): WireList {
-  return { name, length: entries.length, at: (index) => toEntry(entries[index] as T) };
-}
-
-// Written out field by field: spreading is slow, and this is done for each run that is kept.
-
-function fieldsToWire(capsule: Capsule): readonly (readonly [name: string, value: unknown])[] {
-  const { parent, service, trace, replayable } = capsule;
-  return [
-    ["id", capsule.id],
-    ...(parent === undefined ? [] : [["parent", { ...parent, changes: [...parent.changes] }] as const]),
-    ["writer", capsule.writer],
-    ["service", [service.name, service.version]],
-    ["pipeline", capsule.pipeline],
-    ["startedAt", capsule.startedAt],
-    ["seed", capsule.seed],
-    ["trace", trace && [trace.traceId, trace.spanId]],
-    ["environment", capsule.environment],
-    ["limits", capsule.limits],
-    ["exact", replayable.exact],
-    ["reasons", replayable.reasons.map((reason) => [reason.code, reason.name, reason.message])],
-    ["kept", capsule.kept],
-  ];
-}
-
-function listsToWire(capsule: Capsule): readonly WireList[] {
-  return [
-    wireList("stages", capsule.stages, (stage) => [
-      stage.name,
-      stage.kind,
-      stage.data && versionToWire(stage.data),
-      stage.model && versionToWire(stage.model),
-      stage.input && [stage.input.name, stage.input.hash],
-      stage.output && [stage.output.name, stage.output.hash],
-    ]),
-    wireList("calls", capsule.calls, (call) => {
-      const { stage, parent, ordinal, at, duration, input } = call;
-      return withOutcome([stage, parent, ordinal, at, duration, input, flagsToWire(call)], call.outcome);
-    }),
-    wireList("effects", capsule.effects, (effect) => {
-      const { name, call, ordinal, at, duration, input } = effect;
-      const flags = (effect.item ? FLAG_ITEM : 0) | flagsToWire(effect);
-      return withOutcome([name, call, ordinal, at, duration, input, flags], effect.outcome);
-    }),
-    wireList("events", capsule.events, ({ kind, index }) => packEvent(kind, index)),
-    wireList("violations", capsule.violations, (violation) => [
-      violation.call,
-      violation.side,
-      violation.issues.map((issue) => [[...issue.path], issue.expected, issue.received]),
-    ]),
-  ];
-}
-
-function versionToWire(version: Version): unknown[] {
-  return [version.name, version.version, version.digest];
-}
-
-function flagsToWire(entry: Capsule["calls"][number] | Capsule["effects"][number]): number {
-  return (
-    (entry.asynchronous ? FLAG_ASYNCHRONOUS : 0) |
-    (entry.delivered ? FLAG_DELIVERED : 0) |
-    (entry.unprompted ? FLAG_UNPROMPTED : 0)
-  );
-}
-
-function withOutcome(entry: unknown[], outcome: OutcomeRecord): unknown[] {
-  switch (outcome.status) {
-    case "ok":
-      entry.push(0, outcome.value);
-      break;
-    case "error":
-      entry.push(1, outcome.value, outcome.stack);
-      break;
-    case "pending":
-      entry.push(2);
-  }
-  return entry;
+/** Memory that is written all over: where there is much of it, to make it zero first takes time. */
+function bytesFor(size: number): Uint8Array {
+  return size <= SHORT_BODY ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
 }

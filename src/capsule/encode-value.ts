@@ -12,6 +12,8 @@
  * The writer is the library's own because it is on the budget of every kept run; the reader
  * (`decode-value.ts`) is a library's. `docs/capsule-format.md` specifies what is written here.
  */
+import { transcode } from "node:buffer";
+import { crc32 } from "node:zlib";
 import {
   BytesNode,
   DateNode,
@@ -75,38 +77,81 @@ const SHORT_TEXT = 24;
 const STEP_BYTES = 64 * 1024;
 const STEP_PARTS = 16;
 /** Values of an estimated size up to this are a step by themselves; most are, and need no generator. */
-const ONE_STEP_SIZE = 32 * 1024;
+export const ONE_STEP_SIZE: number = 32 * 1024;
 /** Of a text, what is written in one go. */
 const TEXT_UNITS = 16 * 1024;
-/** Texts of fewer units are measured before they are written; it is faster only for longer ones. */
-const WRITTEN_FIRST = 512;
-/** U+FFFD as UTF-8. */
-const REPLACEMENT = Buffer.from("\ufffd");
+/** The first piece of a text that is written in pieces: it tells what the next is written with. */
+const FIRST_UNITS = 256;
+/** Shorter texts are written in one piece. */
+const ONE_PIECE_UNITS = 2048;
 /** A buffer that has grown to this is put aside when it is full: copying it would be work for nothing. */
 const CHUNK_BYTES = 64 * 1024;
 const SMALLEST_BUFFER = 256;
+const LONGEST_HEAD = 9;
+const WORD_BYTES = 4;
 const NEW_BYTES = 4096;
 /** A larger buffer is not kept for the next value. */
 const KEPT_BYTES = 2 * CHUNK_BYTES;
-/** What is copied, or summed up, in one go. */
+/** What is copied, compared or summed up in one go. */
 const PIECE_BYTES = 256 * 1024;
+/** Of a range, its first and last so many bytes are looked at for its fingerprint. */
+const FINGERPRINT_BYTES = 64;
+
+/** The keys of an object. Others may have the same, as the rows of a table do. */
+interface KnownKeys {
+  readonly keys: readonly string[];
+  times: number;
+  /** As they are written; made when they have come some times. */
+  written: WrittenKeys | undefined;
+}
+
+/** The bytes of keys, by fours: to copy them one by one takes three times as long. */
+interface WrittenKeys {
+  /** Of each key as many as it takes; what is left of its last is zero. */
+  readonly words: Int32Array;
+  /** How many bytes each key has. */
+  readonly sizes: readonly number[];
+}
+
+/** Those of the last object are known, for each number of keys up to this. */
+const MOST_KNOWN_KEYS = 32;
+/** Their bytes are made when they have come so often. */
+const OFTEN = 3;
+/** Of longer ones nothing is kept: they outlive the capsule that they came with. */
+const KNOWN_KEYS_UNITS = 512;
+
+/** What is being written in steps: the parts of a structure, and how many of them are written. */
+interface Frame {
+  readonly parts: readonly unknown[];
+  readonly fields: Record<string, unknown> | undefined;
+  index: number;
+}
 
 /** Grows a buffer and writes CBOR into it. */
 export class CborWriter {
   #buffer: Buffer;
+  #view: DataView;
+  /** The buffer as it was made, of which `#buffer` is the end: what is before it has been put aside. */
+  #whole: Buffer;
   /** Bytes in the buffer. */
   #length = 0;
-  /** What was written before it, and how many bytes that is. */
+  /** What was written before it, where each of those begins, and how many bytes that is. */
   #chunks: Uint8Array[] = [];
+  #chunkStarts: number[] = [];
   #chunkBytes = 0;
+  /** What is written stays in one piece of memory. */
+  #inOnePiece = false;
   /** Parts written since the last pause, and where that was. */
   #parts = 0;
   #pausedAt = 0;
   #sharedNumbers: Map<object, number> | undefined;
   #shared: ReadonlySet<object> | undefined;
+  #knownKeys: (KnownKeys | undefined)[] = [];
 
   constructor(initialBytes = 1024) {
-    this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
+    this.#whole = Buffer.allocUnsafeSlow(initialBytes);
+    this.#buffer = this.#whole;
+    this.#view = viewOf(this.#buffer);
   }
 
   get length(): number {
@@ -115,57 +160,136 @@ export class CborWriter {
 
   /** A copy of the bytes written since the last `reset`. */
   bytes(): Uint8Array {
-    const written = this.#buffer.subarray(0, this.#length);
-    if (this.#chunks.length === 0) return Uint8Array.prototype.slice.call(written);
-    return Uint8Array.from(Buffer.concat([...this.#chunks, written]));
-  }
-
-  /** Whether `bytes` have been written since the last `reset`. */
-  holds(bytes: Uint8Array): boolean {
-    if (this.length !== bytes.byteLength) return false;
-    if (this.#chunks.length > 0) return Buffer.compare(this.bytes(), bytes) === 0;
-    return Buffer.compare(this.#buffer.subarray(0, this.#length), bytes) === 0;
-  }
-
-  /** Copies what has been written since the last `reset`; for what is short, as is `target`. */
-  copyTo(target: Uint8Array): void {
-    this.#buffer.copy(target, 0, 0, this.#length);
-  }
-
-  /** What has been written since the last `reset`, a character a byte; for what is short. */
-  latin1(): string {
-    return this.#buffer.toString("latin1", 0, this.#length);
+    const bytes = new Uint8Array(this.length);
+    this.copy(0, this.length, bytes, 0);
+    return bytes;
   }
 
   /** The same, copied in steps. */
   *bytesInSteps(): Generator<undefined, Uint8Array> {
     if (this.length <= STEP_BYTES) return this.bytes();
     const bytes = new Uint8Array(this.length);
-    let offset = 0;
-    for (const piece of this.pieces()) {
-      bytes.set(piece, offset);
-      offset += piece.byteLength;
-      if (offset < bytes.length) yield;
-    }
+    yield* this.copyInSteps(0, this.length, bytes, 0);
     return bytes;
   }
 
-  /** What was written, in pieces that each take a step to look at; valid until more is written. */
-  *pieces(): Generator<Uint8Array, void> {
-    for (const chunk of [...this.#chunks, this.#buffer.subarray(0, this.#length)]) {
-      for (let offset = 0; offset < chunk.byteLength; offset += PIECE_BYTES) {
-        yield chunk.subarray(offset, offset + PIECE_BYTES);
-      }
+  /** Whether `bytes` have been written since the last `reset`. */
+  holds(bytes: Uint8Array): boolean {
+    if (this.length !== bytes.byteLength) return false;
+    for (let at = 0; at < bytes.byteLength; ) {
+      const piece = this.#pieceAt(at, bytes.byteLength);
+      if (Buffer.compare(piece, bytes.subarray(at, at + piece.byteLength)) !== 0) return false;
+      at += piece.byteLength;
+    }
+    return true;
+  }
+
+  // Of what has been written since the last `reset`, a range by its first byte and the one behind its last.
+
+  /** Copies a range to a place of `target`. */
+  copy(from: number, to: number, target: Uint8Array, place: number): void {
+    for (let at = from; at < to; ) {
+      const piece = this.#pieceAt(at, to);
+      target.set(piece, place + at - from);
+      at += piece.byteLength;
     }
   }
 
+  *copyInSteps(from: number, to: number, target: Uint8Array, place: number): Generator<undefined, void> {
+    for (let at = from; at < to; at += PIECE_BYTES) {
+      this.copy(at, Math.min(at + PIECE_BYTES, to), target, place + at - from);
+      if (at + PIECE_BYTES < to) yield;
+    }
+  }
+
+  /** CRC-32 of a range, behind what `checksum` is of. */
+  checksum(from: number, to: number, checksum: number): number {
+    let sum = checksum;
+    for (let at = from; at < to; ) {
+      const piece = this.#pieceAt(at, to);
+      sum = crc32(piece, sum);
+      at += piece.byteLength;
+    }
+    return sum;
+  }
+
+  *checksumInSteps(from: number, to: number, checksum: number): Generator<undefined, number> {
+    let sum = checksum;
+    for (let at = from; at < to; at += PIECE_BYTES) {
+      sum = this.checksum(at, Math.min(at + PIECE_BYTES, to), sum);
+      if (at + PIECE_BYTES < to) yield;
+    }
+    return sum;
+  }
+
+  /** Whether two ranges of `length` bytes hold the same. */
+  isSame(one: number, other: number, length: number): boolean {
+    for (let done = 0; done < length; ) {
+      const [a, b] = [this.#pieceAt(one + done, one + length), this.#pieceAt(other + done, other + length)];
+      const bytes = Math.min(a.byteLength, b.byteLength);
+      if (Buffer.compare(a.subarray(0, bytes), b.subarray(0, bytes)) !== 0) return false;
+      done += bytes;
+    }
+    return true;
+  }
+
+  *isSameInSteps(one: number, other: number, length: number): Generator<undefined, boolean> {
+    for (let done = 0; done < length; done += PIECE_BYTES) {
+      if (done > 0) yield;
+      if (!this.isSame(one + done, other + done, Math.min(PIECE_BYTES, length - done))) return false;
+    }
+    return true;
+  }
+
+  /** A number below 2^30 that ranges of equal bytes have in common, and few others; of long ones it is of their two ends. */
+  fingerprint(from: number, to: number): number {
+    const isLong = to - from > 2 * FINGERPRINT_BYTES;
+    const ofHead = this.#mix(to - from, from, isLong ? from + FINGERPRINT_BYTES : to);
+    return (isLong ? this.#mix(ofHead, to - FINGERPRINT_BYTES, to) : ofHead) & 0x3fff_ffff;
+  }
+
+  #mix(sum: number, from: number, to: number): number {
+    if (from >= this.#chunkBytes) return mix(sum, this.#view, from - this.#chunkBytes, to - this.#chunkBytes);
+    const bytes = Buffer.allocUnsafe(to - from);
+    this.copy(from, to, bytes, 0);
+    return mix(sum, viewOf(bytes), 0, bytes.length);
+  }
+
+  /** From `position` to the end of the piece of memory that it is in, or to `end`. */
+  #pieceAt(position: number, end: number): Uint8Array {
+    const offset = position - this.#chunkBytes;
+    if (offset >= 0) return this.#buffer.subarray(offset, end - this.#chunkBytes);
+    let [low, high] = [0, this.#chunks.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#chunkStarts[middle] as number) <= position) low = middle;
+      else high = middle - 1;
+    }
+    const start = this.#chunkStarts[low] as number;
+    return (this.#chunks[low] as Uint8Array).subarray(position - start, end - start);
+  }
+
   reset(): void {
-    // A writer is used again for as long as the process lives, and must not hold on to what one value took.
-    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(NEW_BYTES);
     this.#length = 0;
-    this.#chunks = [];
-    this.#chunkBytes = 0;
+    this.#parts = 0;
     this.#pausedAt = 0;
+    this.#inOnePiece = false;
+    this.#shared = undefined;
+    this.#sharedNumbers = undefined;
+    if (this.#chunks.length > 0) {
+      this.#chunks = [];
+      this.#chunkStarts = [];
+      this.#chunkBytes = 0;
+    }
+    // A writer is used again for as long as the process lives, and must not hold on to what one value took.
+    if (this.#whole.length > KEPT_BYTES) this.#use(Buffer.allocUnsafeSlow(NEW_BYTES));
+    else if (this.#whole !== this.#buffer) this.#use(this.#whole);
+  }
+
+  #use(buffer: Buffer): void {
+    this.#whole = buffer;
+    this.#buffer = buffer;
+    this.#view = viewOf(buffer);
   }
 
   /** Writes a copied value as a data item of its own: its shared references are numbered from 0. */
@@ -183,9 +307,64 @@ export class CborWriter {
     this.#shared = snapshot.shared;
     this.#sharedNumbers = snapshot.shared === undefined ? undefined : new Map();
     if (typeof snapshot.copy === "string") yield* this.#textInSteps(snapshot.copy);
-    else yield* this.#inSteps([snapshot.copy]);
+    else if (typeof snapshot.copy === "object" && snapshot.copy !== null) yield* this.#inSteps(snapshot.copy);
+    else this.value(snapshot.copy);
     this.#shared = undefined;
     this.#sharedNumbers = undefined;
+  }
+
+  /**
+   * Writes a byte string that holds a copied value, and gives how many bytes the value has: they are the last that
+   * were written. For values of a step.
+   */
+  embedded(snapshot: Snapshot): number {
+    if (this.#length >= CHUNK_BYTES) this.#reserveInNext(CHUNK_BYTES);
+    const expected = headBytes(snapshot.size);
+    this.#reserve(expected);
+    const start = this.#length;
+    this.#length += expected;
+    this.#inOnePiece = true;
+    this.snapshot(snapshot);
+    const size = this.#headBefore(MAJOR.bytes, start, expected);
+    this.#inOnePiece = false;
+    return size;
+  }
+
+  /** The same for larger values, in steps. */
+  *embeddedInSteps(snapshot: Snapshot): Generator<undefined, number> {
+    if (snapshot.size <= ONE_STEP_SIZE) return this.embedded(snapshot);
+    this.#putAside();
+    const place = this.#chunks.length;
+    const head = new CborWriter(LONGEST_HEAD);
+    // In the place of the head, whose length is not known yet.
+    this.#addChunk(NOTHING);
+    const from = this.length;
+    yield* this.snapshotInSteps(snapshot);
+    const size = this.length - from;
+    head.byteStringHead(size);
+    const moved = head.length;
+    this.#chunks[place] = head.bytes();
+    for (let chunk = place + 1; chunk < this.#chunkStarts.length; chunk++) {
+      this.#chunkStarts[chunk] = (this.#chunkStarts[chunk] as number) + moved;
+    }
+    this.#chunkBytes += moved;
+    return size;
+  }
+
+  /** Takes back what was written from `position` on. */
+  takeBack(position: number): void {
+    if (position >= this.#chunkBytes) {
+      this.#length = position - this.#chunkBytes;
+      return;
+    }
+    // The rest of the buffer is still there to be used; of what was put aside, no more than is wanted is kept.
+    while (this.#chunkBytes > position) {
+      const chunk = this.#chunks.pop() as Uint8Array;
+      const start = this.#chunkStarts.pop() as number;
+      this.#chunkBytes = start;
+      if (start < position) this.#addChunk(chunk.subarray(0, position - start));
+    }
+    this.#length = 0;
   }
 
   /** Whether as much has been written as should be between two pauses; whoever asks then pauses. */
@@ -217,15 +396,20 @@ export class CborWriter {
   /** Long ones are not copied: until what is written has been taken, they must not change. */
   byteString(bytes: Uint8Array): void {
     this.#head(MAJOR.bytes, bytes.byteLength);
-    if (bytes.byteLength >= CHUNK_BYTES) {
+    if (bytes.byteLength >= CHUNK_BYTES && !this.#inOnePiece) {
       this.#putAside();
-      this.#chunks.push(bytes);
-      this.#chunkBytes += bytes.byteLength;
+      this.#addChunk(bytes);
       return;
     }
-    this.#reserve(bytes.byteLength);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.byteLength;
+    this.raw(bytes);
+  }
+
+  /** Writes what another writer has written, which is short. */
+  append(other: CborWriter): void {
+    const { length } = other;
+    this.#reserve(length);
+    other.copy(0, length, this.#buffer, this.#length);
+    this.#length += length;
   }
 
   /** Bytes that are CBOR already. */
@@ -238,25 +422,22 @@ export class CborWriter {
   text(text: string): void {
     const units = text.length;
     if (units < SHORT_TEXT && this.#shortAscii(text)) return;
-    if (units >= WRITTEN_FIRST && units <= TEXT_UNITS && this.#textWrittenFirst(text)) return;
-    if (!text.isWellFormed()) {
-      // A lone surrogate has no UTF-8; its UTF-16 has.
-      this.#named(NAMED.utf16, 2);
-      this.byteString(Buffer.from(text, "utf16le"));
-      return;
-    }
-    const size = Buffer.byteLength(text);
-    this.#head(MAJOR.text, size);
-    this.#reserve(size);
-    this.#buffer.write(text, this.#length, size, "utf8");
-    this.#length += size;
+    if (units > ONE_STEP_SIZE) return this.#longText(text);
+    // The head in front of it when it is written: to ask beforehand how long it will be takes longer than to write it.
+    const expected = headBytes(units);
+    this.#reserve(3 * units + expected + LONGEST_HEAD);
+    const start = this.#length;
+    const end = this.#utf8(text, start + expected);
+    // A lone surrogate has no UTF-8; its UTF-16 has.
+    if (end === -1) return this.#utf16(text);
+    this.#length = end;
+    this.#headBefore(MAJOR.text, start, expected);
   }
 
   number(value: number): void {
-    if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
-      if (value >= 0) this.#head(MAJOR.unsigned, value);
-      else this.#head(MAJOR.negative, -1 - value);
-      return;
+    if (Number.isSafeInteger(value)) {
+      if (value > 0 || (value === 0 && 1 / value > 0)) return this.#head(MAJOR.unsigned, value);
+      if (value < 0) return this.#head(MAJOR.negative, -1 - value);
     }
     this.#reserve(9);
     const buffer = this.#buffer;
@@ -267,11 +448,11 @@ export class CborWriter {
       buffer[this.#length++] = 0;
     } else if (Math.fround(value) === value) {
       buffer[this.#length] = 0xfa;
-      buffer.writeFloatBE(value, this.#length + 1);
+      this.#view.setFloat32(this.#length + 1, value);
       this.#length += 5;
     } else {
       buffer[this.#length] = 0xfb;
-      buffer.writeDoubleBE(value, this.#length + 1);
+      this.#view.setFloat64(this.#length + 1, value);
       this.#length += 9;
     }
   }
@@ -297,83 +478,108 @@ export class CborWriter {
     }
   }
 
-  /** Writes `parts` one after the other, and what they are made of. */
-  *#inSteps(parts: Iterable<unknown>): Generator<undefined, void> {
-    for (const part of parts) {
+  /** Writes a structure and all that it is made of: without recursion, since a generator in a generator is slow. */
+  *#inSteps(root: object): Generator<undefined, void> {
+    const frames: Frame[] = [];
+    let frame = this.#begin(root);
+    while (frame !== undefined) {
+      const index = frame.index++;
+      if (index === frame.parts.length) {
+        frame = frames.pop();
+        continue;
+      }
+      let part = frame.parts[index];
+      if (frame.fields !== undefined) {
+        const key = part as string;
+        if (key.length > STEP_BYTES) yield* this.#textInSteps(key);
+        else this.text(key);
+        part = frame.fields[key];
+      }
       if (this.stepIsDone) yield;
-      if (typeof part === "object" && part !== null) yield* this.#structureInSteps(part);
-      else if (typeof part === "string" && part.length > STEP_BYTES) yield* this.#textInSteps(part);
+      if (typeof part === "object" && part !== null) {
+        const begun = this.#begin(part);
+        if (begun === undefined) continue;
+        frames.push(frame);
+        frame = begun;
+      } else if (typeof part === "string" && part.length > STEP_BYTES) yield* this.#textInSteps(part);
       else this.value(part);
     }
   }
 
-  *#structureInSteps(node: object): Generator<undefined, void> {
+  /** Writes what comes before the parts of a structure, and gives these; all of it where it has no parts. */
+  #begin(node: object): Frame | undefined {
     this.#number(node);
     if (Array.isArray(node)) {
       this.array(node.length);
-      yield* this.#inSteps(node);
-    } else if (Object.getPrototypeOf(node) === Object.prototype) {
-      yield* this.#fieldsInSteps(node as Record<string, unknown>);
-    } else if (node instanceof MapNode) {
+      return { parts: node, fields: undefined, index: 0 };
+    }
+    if (Object.getPrototypeOf(node) === Object.prototype) {
+      return this.#beginFields(node as Record<string, unknown>);
+    }
+    if (node instanceof MapNode) {
       this.tag(TAG.map);
       this.map(node.entries.length);
-      yield* this.#inSteps(partsOfEntries(node.entries));
-    } else if (node instanceof SetNode) {
+      return { parts: partsOf(node.entries), fields: undefined, index: 0 };
+    }
+    if (node instanceof SetNode) {
       this.tag(TAG.set);
       this.array(node.items.length);
-      yield* this.#inSteps(node.items);
-    } else if (node instanceof ErrorNode || node instanceof InstanceNode) {
+      return { parts: node.items, fields: undefined, index: 0 };
+    }
+    if (node instanceof ErrorNode || node instanceof InstanceNode) {
       this.#named(node instanceof ErrorNode ? NAMED.error : NAMED.instance, 3);
       this.text(node.type);
-      yield* this.#fieldsInSteps(node.fields);
-    } else if (node instanceof Marker) {
-      this.#named(NAMED.marker, 5);
-      yield* this.#inSteps([node.reason, node.detail, node.size, node.kept]);
-    } else {
-      this.#node(node); // it has no parts
+      return this.#beginFields(node.fields);
     }
+    if (node instanceof Marker) {
+      this.#named(NAMED.marker, 5);
+      return { parts: [node.reason, node.detail, node.size, node.kept], fields: undefined, index: 0 };
+    }
+    this.#node(node); // it has no parts
+    return undefined;
   }
 
-  *#fieldsInSteps(fields: Record<string, unknown>): Generator<undefined, void> {
+  #beginFields(fields: Record<string, unknown>): Frame {
     const keys = Object.keys(fields);
+    // All at once: they are listed all at once too, and that takes longer.
     let wellFormed = true;
-    for (const key of keys) {
-      wellFormed &&= key.isWellFormed();
-      if (this.stepIsDone) yield;
-    }
+    for (let index = 0; index < keys.length; index++) wellFormed &&= (keys[index] as string).isWellFormed();
     this.#fieldsHead(keys.length, wellFormed);
-    yield* this.#inSteps(partsOfFields(keys, fields));
+    return { parts: keys, fields, index: 0 };
   }
 
   /** A long text, a piece at a time. */
   *#textInSteps(text: string): Generator<undefined, void> {
     if (text.length < 0x1_0000) return this.text(text);
-    const [buffer, length, chunks, chunkBytes] = [
-      this.#buffer,
-      this.#length,
-      this.#chunks.length,
-      this.#chunkBytes,
-    ];
+    this.#putAside();
+    const position = this.length;
     // Its length is known when it is written. So long a text has a head of five bytes.
     const head = Buffer.from([MAJOR.text | 26, 0, 0, 0, 0]);
-    this.#putAside();
-    this.#chunks.push(head);
-    this.#chunkBytes += head.length;
+    this.#addChunk(head);
     const from = this.length;
+    let isAscii = true;
     for (const piece of piecesOf(text)) {
-      if (!this.#utf8(piece)) {
-        this.#buffer = buffer;
-        this.#length = length;
-        this.#chunks.length = chunks;
-        this.#chunkBytes = chunkBytes;
-        return yield* this.#utf16InSteps(text);
+      if (isAscii) {
+        this.#reserve(3 * piece.length);
+        const start = this.#length;
+        const end = start + this.#buffer.write(piece, start);
+        isAscii = end - start === piece.length;
+        if (isAscii) this.#length = end;
+      }
+      if (!isAscii) {
+        const bytes = utf8Of(piece);
+        if (bytes === undefined) return yield* this.#utf16InSteps(text, position);
+        this.#putAside();
+        this.#addChunk(bytes);
       }
       yield;
     }
     head.writeUInt32BE(this.length - from, 1);
   }
 
-  *#utf16InSteps(text: string): Generator<undefined, void> {
+  /** In the place of what has been written from `position` on. */
+  *#utf16InSteps(text: string, position: number): Generator<undefined, void> {
+    this.takeBack(position);
     this.#named(NAMED.utf16, 2);
     this.#head(MAJOR.bytes, text.length * 2);
     for (const piece of piecesOf(text)) {
@@ -383,37 +589,62 @@ export class CborWriter {
     }
   }
 
-  /** Writes a text's bytes without a head; false, with nothing written, where it has no UTF-8. */
-  #utf8(text: string): boolean {
-    this.#reserve(3 * text.length);
-    const start = this.#length;
-    const end = start + this.#buffer.write(text, start, "utf8");
-    // Half a pair is written as U+FFFD, and hardly a text has that for another reason.
-    const isDoubtful = this.#buffer.subarray(start, end).includes(REPLACEMENT);
-    if (isDoubtful && !text.isWellFormed()) return false;
-    this.#length = end;
-    return true;
+  #longText(text: string): void {
+    if (!text.isWellFormed()) return this.#utf16(text);
+    const size = Buffer.byteLength(text);
+    this.#head(MAJOR.text, size);
+    this.#reserve(size);
+    this.#length += this.#buffer.write(text, this.#length);
+  }
+
+  #utf16(text: string): void {
+    this.#named(NAMED.utf16, 2);
+    this.byteString(Buffer.from(text, "utf16le"));
+  }
+
+  /** Writes a text's bytes at a place where there is room for them, and gives where they end; -1 where it has no UTF-8. */
+  #utf8(text: string, start: number): number {
+    const buffer = this.#buffer;
+    if (text.length <= ONE_PIECE_UNITS) {
+      const end = start + buffer.write(text, start);
+      return end - start === text.length || text.isWellFormed() ? end : -1;
+    }
+    let end = start;
+    let units = FIRST_UNITS;
+    let isAscii = true;
+    for (let from = 0; from < text.length; ) {
+      const to = endOfPiece(text, from, isAscii ? units : TEXT_UNITS);
+      const piece = text.slice(from, to);
+      if (isAscii) {
+        const written = buffer.write(piece, end);
+        isAscii = written === piece.length;
+        if (!isAscii) continue; // it is written once more, the other way
+        end += written;
+        units = Math.min(2 * units, TEXT_UNITS);
+      } else {
+        const bytes = utf8Of(piece);
+        if (bytes === undefined) return -1;
+        buffer.set(bytes, end);
+        end += bytes.length;
+      }
+      from = to;
+    }
+    return end;
   }
 
   /**
-   * Writes a text, and then the head in front of it: to ask beforehand how long it will be, and whether
-   * it is well-formed, takes longer than to write it. False, with nothing written, where it has no UTF-8.
+   * Writes the head of what is behind it, for which `expected` bytes were left; gives how many bytes are behind it.
    */
-  #textWrittenFirst(text: string): boolean {
-    const expected = headBytes(text.length);
-    this.#reserve(3 * text.length + expected + 2);
-    const start = this.#length;
-    this.#length = start + expected;
-    const isWritten = this.#utf8(text);
+  #headBefore(major: number, start: number, expected: number): number {
+    this.#reserve(LONGEST_HEAD);
     const end = this.#length;
-    this.#length = start;
-    if (!isWritten) return false;
     const size = end - start - expected;
     const needed = headBytes(size);
     if (needed !== expected) this.#buffer.copyWithin(start + needed, start + expected, end);
-    this.#head(MAJOR.text, size);
+    this.#length = start;
+    this.#head(major, size);
     this.#length += size;
-    return true;
+    return size;
   }
 
   #number(node: object): void {
@@ -487,14 +718,46 @@ export class CborWriter {
 
   #fields(fields: Record<string, unknown>): void {
     const keys = Object.keys(fields);
-    this.#fieldsHead(
-      keys.length,
-      keys.every((key) => key.isWellFormed()),
-    );
+    const known = this.#knownKeys[keys.length];
+    const isKnown = known !== undefined && areSame(keys, known.keys);
+    if (isKnown) {
+      if (known.written !== undefined) return this.#fieldsOfKnownKeys(fields, keys, known.written);
+      known.times += 1;
+      if (known.times === OFTEN) known.written = writtenKeys(keys);
+    }
+    let wellFormed = true;
+    let units = 0;
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index] as string;
+      wellFormed &&= key.isWellFormed();
+      units += key.length;
+    }
+    this.#fieldsHead(keys.length, wellFormed);
+    if (wellFormed && !isKnown && keys.length <= MOST_KNOWN_KEYS && units <= KNOWN_KEYS_UNITS) {
+      this.#knownKeys[keys.length] = { keys, times: 1, written: undefined };
+    }
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string;
       this.text(key);
       this.value(fields[key]);
+    }
+  }
+
+  #fieldsOfKnownKeys(
+    fields: Record<string, unknown>,
+    keys: readonly string[],
+    { words, sizes }: WrittenKeys,
+  ): void {
+    this.map(keys.length);
+    let word = 0;
+    for (let index = 0; index < keys.length; index++) {
+      const size = sizes[index] as number;
+      this.#reserve(size + WORD_BYTES);
+      const view = this.#view;
+      const end = this.#length + size;
+      for (let at = this.#length; at < end; at += WORD_BYTES) view.setInt32(at, words[word++] as number);
+      this.#length = end;
+      this.value(fields[keys[index] as string]);
     }
   }
 
@@ -576,7 +839,7 @@ export class CborWriter {
   }
 
   #head(major: number, argument: number): void {
-    this.#reserve(9);
+    this.#reserve(LONGEST_HEAD);
     const buffer = this.#buffer;
     if (argument < 24) {
       buffer[this.#length++] = major | argument;
@@ -585,51 +848,111 @@ export class CborWriter {
       buffer[this.#length++] = argument;
     } else if (argument < 0x1_0000) {
       buffer[this.#length++] = major | 25;
-      this.#length = buffer.writeUInt16BE(argument, this.#length);
+      this.#view.setUint16(this.#length, argument);
+      this.#length += 2;
     } else if (argument < 0x1_0000_0000) {
       buffer[this.#length++] = major | 26;
-      this.#length = buffer.writeUInt32BE(argument, this.#length);
+      this.#view.setUint32(this.#length, argument);
+      this.#length += 4;
     } else {
       buffer[this.#length++] = major | 27;
-      this.#length = buffer.writeUInt32BE(Math.floor(argument / 0x1_0000_0000), this.#length);
-      this.#length = buffer.writeUInt32BE(argument % 0x1_0000_0000, this.#length);
+      this.#view.setUint32(this.#length, Math.floor(argument / 0x1_0000_0000));
+      this.#view.setUint32(this.#length + 4, argument % 0x1_0000_0000);
+      this.#length += 8;
     }
   }
 
   /** Ends the buffer that is being written. */
   #putAside(): void {
     if (this.#length === 0) return;
-    this.#chunks.push(this.#buffer.subarray(0, this.#length));
-    this.#chunkBytes += this.#length;
-    this.#buffer = this.#buffer.subarray(this.#length);
+    const rest = this.#buffer.subarray(this.#length);
+    this.#addChunk(this.#buffer.subarray(0, this.#length));
+    this.#buffer = rest;
+    this.#view = viewOf(rest);
     this.#length = 0;
+  }
+
+  #addChunk(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#chunkStarts.push(this.#chunkBytes);
+    this.#chunkBytes += chunk.byteLength;
   }
 
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
-    if (this.#length >= CHUNK_BYTES) {
-      this.#putAside();
-      this.#buffer = Buffer.allocUnsafeSlow(Math.max(bytes, CHUNK_BYTES * 2));
-      return;
-    }
+    if (this.#length >= CHUNK_BYTES && !this.#inOnePiece) return this.#reserveInNext(bytes);
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2, SMALLEST_BUFFER));
     this.#buffer.copy(grown, 0, 0, this.#length);
-    this.#buffer = grown;
+    this.#use(grown);
+  }
+
+  /** Puts the buffer aside and begins another. */
+  #reserveInNext(bytes: number): void {
+    this.#putAside();
+    if (this.#buffer.length < bytes) this.#use(Buffer.allocUnsafeSlow(Math.max(bytes, CHUNK_BYTES * 2)));
   }
 }
 
-function* partsOfEntries(entries: readonly [unknown, unknown][]): Generator<unknown, void> {
-  for (const [key, value] of entries) {
-    yield key;
-    yield value;
-  }
+const NOTHING = new Uint8Array();
+
+function partsOf(entries: readonly (readonly [unknown, unknown])[]): unknown[] {
+  const parts: unknown[] = [];
+  for (const [key, value] of entries) parts.push(key, value);
+  return parts;
 }
 
-function* partsOfFields(keys: readonly string[], fields: Record<string, unknown>): Generator<unknown, void> {
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** FNV-1a, but by four bytes at a time. */
+function mix(sum: number, view: DataView, from: number, to: number): number {
+  let mixed = sum;
+  let at = from;
+  for (; at + 4 <= to; at += 4) {
+    mixed = Math.imul(mixed ^ view.getInt32(at), 0x0100_0193);
+    mixed ^= mixed >>> 15;
+  }
+  for (; at < to; at++) mixed = Math.imul(mixed ^ view.getUint8(at), 0x0100_0193);
+  return mixed ^ (mixed >>> 15);
+}
+
+function areSame(one: readonly string[], other: readonly string[]): boolean {
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
+}
+
+function writtenKeys(keys: readonly string[]): WrittenKeys {
+  const words: number[] = [];
+  const sizes: number[] = [];
+  const writer = new CborWriter(SMALLEST_BUFFER);
   for (const key of keys) {
-    yield key;
-    yield fields[key];
+    writer.reset();
+    writer.text(key);
+    const { length } = writer;
+    const bytes = Buffer.alloc(WORD_BYTES * Math.ceil(length / WORD_BYTES));
+    writer.copy(0, length, bytes, 0);
+    for (let at = 0; at < length; at += WORD_BYTES) words.push(bytes.readInt32BE(at));
+    sizes.push(length);
+  }
+  return { words: Int32Array.from(words), sizes };
+}
+
+let utf16: Buffer | undefined;
+
+/**
+ * A piece of text as UTF-8; undefined where it has none. By way of UTF-16, which V8 copies and what Node brings along
+ * converts: for anything but ASCII that takes half as long as to write it.
+ */
+function utf8Of(piece: string): Uint8Array | undefined {
+  utf16 ??= Buffer.allocUnsafeSlow(2 * (TEXT_UNITS + 1));
+  const length = utf16.write(piece, "utf16le");
+  try {
+    return transcode(utf16.subarray(0, length), "utf16le", "utf8");
+  } catch {
+    return undefined; // half a pair
   }
 }
 
@@ -643,12 +966,17 @@ function headBytes(size: number): number {
 /** A text in pieces of a step each, with no surrogate pair cut in two. */
 function* piecesOf(text: string): Generator<string, void> {
   for (let start = 0; start < text.length; ) {
-    let end = Math.min(start + TEXT_UNITS, text.length);
-    const last = text.charCodeAt(end - 1);
-    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end += 1;
+    const end = endOfPiece(text, start, TEXT_UNITS);
     yield text.slice(start, end);
     start = end;
   }
+}
+
+function endOfPiece(text: string, start: number, units: number): number {
+  const end = start + units;
+  if (end >= text.length) return text.length;
+  const last = text.charCodeAt(end - 1);
+  return last >= 0xd800 && last <= 0xdbff ? end + 1 : end;
 }
 
 /** Writers that nobody uses: to make one takes longer than to write most values. */

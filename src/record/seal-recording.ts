@@ -2,7 +2,6 @@
  * Makes a capsule of a recording: the part that costs, which is done later, and only for runs that
  * are kept. The library loads this file, and the encoder behind it, apart from the rest.
  */
-import { crc32 } from "node:zlib";
 import {
   CAPSULE_FORMAT,
   type CallRecord,
@@ -11,22 +10,176 @@ import {
   type CapsuleSummary,
   type EffectRecord,
   type OutcomeRecord,
+  sameVersion,
   type StageRecord,
 } from "../capsule/capsule.js";
-import { encodeCapsuleInSteps } from "../capsule/encode-capsule.js";
+import {
+  beginCall,
+  beginEffect,
+  beginTable,
+  endRow,
+  flagsOfCall,
+  flagsOfEffect,
+  seal,
+  type SharedFields,
+  sharedFields,
+  writeFields,
+  writeStage,
+  writeViolation,
+} from "../capsule/encode-capsule.js";
+import { type CborWriter, releaseWriter, takeWriter } from "../capsule/encode-value.js";
 import { currentEnvironment } from "../capsule/environment.js";
-import { encodeValueInSteps, releaseWriter, takeWriter } from "../capsule/encode-value.js";
 import type { Snapshot } from "../capsule/snapshot.js";
+import { ValueTable } from "../capsule/value-table.js";
 import { unpackEvent } from "../capsule/wire.js";
 import { identityOf } from "../contract/contract-identity.js";
-import type { OutcomeSnapshot, Recording, RunSummary, StageEntry } from "./recording.js";
+import type { Definition } from "../stage/definition.js";
+import type {
+  CallEntry,
+  EffectEntry,
+  OutcomeSnapshot,
+  Recording,
+  RecordingOptions,
+  RunSummary,
+  StageEntry,
+} from "./recording.js";
 
-/** A recording as a capsule's bytes. Yields as `sealRecording` does. */
+// Intl takes 13 ms for its first answer, which no capsule is to wait for.
+currentEnvironment();
+
+/** What is written between two pauses. So few, since code that is run for the first time takes 25 µs for a value. */
+const ENTRIES_AT_ONCE = 4;
+const EVENTS_AT_ONCE = 256;
+/** Values of a larger estimated size are followed by a pause. */
+const SMALL_SIZE = 1024;
+/** Values of fewer bytes are copied behind the rest of the body: that takes less time than to look at them apart. */
+const APPENDED_BYTES = 4096;
+
+/**
+ * A recording as a capsule's bytes: those of `encodeCapsule(sealRecording(…))`, without the capsule in between. Yields
+ * as `sealRecording` does.
+ */
 export function* encodeRecording(recording: Recording, kept: string): Generator<undefined, Uint8Array> {
-  const slab = spareSlabs.pop() ?? new Uint8Array(LARGEST_SLAB);
-  const bytes = yield* encodeCapsuleInSteps(yield* seal(recording, kept, new ValueTable(slab)));
-  // The capsule's bytes are a copy, so that the next one's values can be written there.
-  spareSlabs.push(slab);
+  const { run, options, stages, calls, effects, events, violations, reasons } = recording.contents();
+  const body = takeWriter();
+  writeFields(
+    body,
+    {
+      id: run.id,
+      pipeline: run.definition.name,
+      startedAt: run.startedAt,
+      seed: run.seed,
+      trace: run.trace,
+      replayable: { exact: reasons.length === 0, reasons },
+      kept,
+    },
+    fieldsOf(options),
+  );
+  beginTable(body, "stages", stages.length);
+  for (const stage of stages) {
+    body.raw(bytesOfStage(stage));
+    if (stages.length > 1) yield;
+  }
+  const values = new ValueTable();
+  beginTable(body, "calls", calls.length);
+  for (const [index, call] of calls.entries()) {
+    beginCall(body, call);
+    if (isSmall(call)) endEntry(body, values, call, flagsOfCall(call));
+    else yield* endEntryInSteps(body, values, call, flagsOfCall(call));
+    if (isLastAtOnce(index, ENTRIES_AT_ONCE)) yield;
+  }
+  beginTable(body, "effects", effects.length);
+  for (const [index, effect] of effects.entries()) {
+    beginEffect(body, effect);
+    if (isSmall(effect)) endEntry(body, values, effect, flagsOfEffect(effect));
+    else yield* endEntryInSteps(body, values, effect, flagsOfEffect(effect));
+    if (isLastAtOnce(index, ENTRIES_AT_ONCE)) yield;
+  }
+  beginTable(body, "events", events.length);
+  for (let index = 0; index < events.length; index++) {
+    body.number(events[index] as number);
+    if (isLastAtOnce(index, EVENTS_AT_ONCE)) yield;
+  }
+  beginTable(body, "violations", violations.length);
+  for (const violation of violations) {
+    writeViolation(body, violation);
+    yield;
+  }
+  beginTable(body, "values", values.count);
+  const { area } = values;
+  const isShort = area.length <= APPENDED_BYTES;
+  if (isShort) body.append(area);
+  const bytes = yield* seal(isShort ? [body] : [body, area]);
+  // In this order, since the next capsule takes the same ones for the same.
+  values.close();
+  releaseWriter(body);
+  return bytes;
+}
+
+function isLastAtOnce(index: number, atOnce: number): boolean {
+  return index % atOnce === atOnce - 1;
+}
+
+function isSmall({ input, outcome }: CallEntry | EffectEntry): boolean {
+  if (outcome.status !== "pending" && outcome.value.size > SMALL_SIZE) return false;
+  for (const snapshot of input) if (snapshot.size > SMALL_SIZE) return false;
+  return true;
+}
+
+/** Writes what comes behind the beginning of a row. */
+function endEntry(body: CborWriter, values: ValueTable, entry: CallEntry | EffectEntry, flags: number): void {
+  const { input, outcome } = entry;
+  for (const snapshot of input) body.number(values.add(snapshot));
+  endRow(body, flags, outcome, outcome.status === "pending" ? undefined : values.add(outcome.value));
+}
+
+function* endEntryInSteps(
+  body: CborWriter,
+  values: ValueTable,
+  { input, outcome }: CallEntry | EffectEntry,
+  flags: number,
+): Generator<undefined, void> {
+  for (const snapshot of input) {
+    body.number(yield* values.addInSteps(snapshot));
+    yield;
+  }
+  endRow(
+    body,
+    flags,
+    outcome,
+    outcome.status === "pending" ? undefined : yield* values.addInSteps(outcome.value),
+  );
+}
+
+const fieldsOfOptions = new WeakMap<RecordingOptions, SharedFields>();
+
+function fieldsOf(options: RecordingOptions): SharedFields {
+  let fields = fieldsOfOptions.get(options);
+  if (fields === undefined) {
+    const { writer, service, limits } = options;
+    fields = sharedFields({ writer, service, environment: currentEnvironment(), limits });
+    fieldsOfOptions.set(options, fields);
+  }
+  return fields;
+}
+
+/** As it was written last: a stage hardly has another version with the next run. */
+const writtenStages = new WeakMap<Definition, { readonly stage: StageEntry; readonly bytes: Uint8Array }>();
+
+function bytesOfStage(stage: StageEntry): Uint8Array {
+  const written = writtenStages.get(stage.definition);
+  if (
+    written !== undefined &&
+    sameVersion(written.stage.data, stage.data) &&
+    sameVersion(written.stage.model, stage.model)
+  ) {
+    return written.bytes;
+  }
+  const writer = takeWriter();
+  writeStage(writer, stageRecord(stage));
+  const bytes = writer.bytes();
+  releaseWriter(writer);
+  writtenStages.set(stage.definition, { stage, bytes });
   return bytes;
 }
 
@@ -35,12 +188,9 @@ export function* encodeRecording(recording: Recording, kept: string): Generator<
  * it can let the event loop breathe. What it cannot cut in pieces is the making of a contract's JSON
  * Schema, which is done once for each contract.
  */
-export function sealRecording(recording: Recording, kept: string): Generator<undefined, Capsule> {
-  return seal(recording, kept, new ValueTable());
-}
-
-function* seal(recording: Recording, kept: string, values: ValueTable): Generator<undefined, Capsule> {
+export function* sealRecording(recording: Recording, kept: string): Generator<undefined, Capsule> {
   const { run, options, ...contents } = recording.contents();
+  const values = new ValueTable();
   const calls: CallRecord[] = [];
   for (const call of contents.calls) {
     calls.push({
@@ -52,8 +202,8 @@ function* seal(recording: Recording, kept: string, values: ValueTable): Generato
       asynchronous: call.asynchronous,
       delivered: call.delivered,
       unprompted: call.unprompted,
-      input: yield* values.addAll(call.input),
-      outcome: yield* values.addOutcome(call.outcome),
+      input: yield* referencesOf(call.input, values),
+      outcome: yield* outcomeOf(call.outcome, values),
     });
   }
   const effects: EffectRecord[] = [];
@@ -68,10 +218,11 @@ function* seal(recording: Recording, kept: string, values: ValueTable): Generato
       delivered: effect.delivered,
       unprompted: effect.unprompted,
       item: effect.item,
-      input: yield* values.addAll(effect.input),
-      outcome: yield* values.addOutcome(effect.outcome),
+      input: yield* referencesOf(effect.input, values),
+      outcome: yield* outcomeOf(effect.outcome, values),
     });
   }
+  const encoded = yield* values.values();
   values.close();
   const events: CapsuleEvent[] = [];
   for (const packed of contents.events) {
@@ -100,8 +251,29 @@ function* seal(recording: Recording, kept: string, values: ValueTable): Generato
     effects,
     events,
     violations: contents.violations,
-    values: values.bytes,
+    values: encoded,
   };
+}
+
+function* referencesOf(
+  snapshots: readonly Snapshot[],
+  values: ValueTable,
+): Generator<undefined, readonly number[]> {
+  const references: number[] = [];
+  for (const snapshot of snapshots) references.push(yield* referenceOf(snapshot, values));
+  return references;
+}
+
+function* outcomeOf(outcome: OutcomeSnapshot, values: ValueTable): Generator<undefined, OutcomeRecord> {
+  if (outcome.status === "pending") return outcome;
+  const value = yield* referenceOf(outcome.value, values);
+  return outcome.status === "ok" ? { status: "ok", value } : { status: "error", value, stack: outcome.stack };
+}
+
+function* referenceOf(snapshot: Snapshot, values: ValueTable): Generator<undefined, number> {
+  const reference = yield* values.addInSteps(snapshot);
+  if (values.area.stepIsDone || snapshot.size > SMALL_SIZE) yield;
+  return reference;
 }
 
 /** The summary of a run that is kept. Written out: spreading takes fifty times as long. */
@@ -124,123 +296,4 @@ export function keptSummary(summary: RunSummary, kept: string): CapsuleSummary {
 export function stageRecord({ definition, data, model }: StageEntry): StageRecord {
   const { name, kind, input, output } = definition;
   return { name, kind, data, model, input: input && identityOf(input), output: output && identityOf(output) };
-}
-
-// Intl takes 13 ms for its first answer, which no capsule is to wait for.
-currentEnvironment();
-
-const EVENTS_AT_ONCE = 256;
-/** What a checksum is taken of in one go. */
-const PIECE_BYTES = 256 * 1024;
-
-const TABLES = 32;
-/** Encoded up to this, a value is known by its bytes; it is found without a copy of them. */
-const SHORT_BYTES = 128;
-/** Of an estimated size up to this, a value is encoded at once, and so many of them between two pauses. */
-const SMALL_SIZE = 1024;
-const SMALL_VALUES = 8;
-const SMALLEST_SLAB = 512;
-const LARGEST_SLAB = 8192;
-/** Those of capsules that have been written: making one takes as long as encoding a small value. */
-const spareSlabs: Uint8Array<ArrayBuffer>[] = [];
-
-/** The values of a capsule: those of equal content once. */
-class ValueTable {
-  readonly bytes: Uint8Array[] = [];
-  readonly #writer = takeWriter();
-  /** Several, since a Map that grows is made anew at once: one of a hundred thousand takes some milliseconds. */
-  readonly #short: (Map<string, number> | undefined)[] = [];
-  readonly #byChecksum: (Map<number, number[]> | undefined)[] = [];
-  /** Holds short values, one behind the other. */
-  #slab: Uint8Array<ArrayBuffer>;
-  #used = 0;
-  #sincePause = 0;
-
-  /** A capsule that is kept as it is, as a replay's, holds its slabs: they begin small. */
-  constructor(slab = new Uint8Array(SMALLEST_SLAB)) {
-    this.#slab = slab;
-  }
-
-  *addAll(snapshots: readonly Snapshot[]): Generator<undefined, readonly number[]> {
-    const references: number[] = [];
-    for (const snapshot of snapshots) {
-      if (snapshot.size > SMALL_SIZE) references.push(yield* this.#add(snapshot));
-      else {
-        references.push(this.#addSmall(snapshot));
-        if (this.#isPauseDue()) yield;
-      }
-    }
-    return references;
-  }
-
-  *addOutcome(outcome: OutcomeSnapshot): Generator<undefined, OutcomeRecord> {
-    if (outcome.status === "pending") return outcome;
-    const isSmall = outcome.value.size <= SMALL_SIZE;
-    const value = isSmall ? this.#addSmall(outcome.value) : yield* this.#add(outcome.value);
-    if (isSmall && this.#isPauseDue()) yield;
-    return outcome.status === "ok"
-      ? { status: "ok", value }
-      : { status: "error", value, stack: outcome.stack };
-  }
-
-  /** Nothing more is added. */
-  close(): void {
-    releaseWriter(this.#writer);
-  }
-
-  #isPauseDue(): boolean {
-    this.#sincePause += 1;
-    if (this.#sincePause < SMALL_VALUES) return false;
-    this.#sincePause = 0;
-    return true;
-  }
-
-  #addSmall(snapshot: Snapshot): number {
-    const writer = this.#writer;
-    writer.reset();
-    writer.snapshot(snapshot);
-    if (writer.length <= SHORT_BYTES) return this.#enterShort();
-    const bytes = writer.bytes();
-    return this.#enter(bytes, crc32(bytes));
-  }
-
-  *#add(snapshot: Snapshot): Generator<undefined, number> {
-    const bytes = yield* encodeValueInSteps(snapshot, this.#writer);
-    if (bytes.byteLength <= SHORT_BYTES) return this.#enterShort();
-    yield;
-    let checksum = crc32(bytes.byteLength <= PIECE_BYTES ? bytes : bytes.subarray(0, PIECE_BYTES));
-    for (let offset = PIECE_BYTES; offset < bytes.byteLength; offset += PIECE_BYTES) {
-      yield;
-      checksum = crc32(bytes.subarray(offset, offset + PIECE_BYTES), checksum);
-    }
-    return this.#enter(bytes, checksum);
-  }
-
-  /** Enters what has just been written, which is short. */
-  #enterShort(): number {
-    const key = this.#writer.latin1();
-    const table = (this.#short[key.charCodeAt(key.length - 1) % TABLES] ??= new Map<string, number>());
-    const known = table.get(key);
-    if (known !== undefined) return known;
-    if (this.#used + key.length > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.min(2 * this.#slab.length, LARGEST_SLAB));
-      this.#used = 0;
-    }
-    const bytes = this.#slab.subarray(this.#used, this.#used + key.length);
-    this.#used += key.length;
-    this.#writer.copyTo(bytes);
-    const reference = this.bytes.push(bytes) - 1;
-    table.set(key, reference);
-    return reference;
-  }
-
-  #enter(bytes: Uint8Array, checksum: number): number {
-    const table = (this.#byChecksum[checksum % TABLES] ??= new Map<number, number[]>());
-    const alike = table.get(checksum) ?? [];
-    const known = alike.find((reference) => Buffer.compare(this.bytes[reference] as Uint8Array, bytes) === 0);
-    if (known !== undefined) return known;
-    const reference = this.bytes.push(bytes) - 1;
-    table.set(checksum, [...alike, reference]);
-    return reference;
-  }
 }

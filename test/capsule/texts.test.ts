@@ -7,10 +7,10 @@ import { DEFAULT_LIMITS } from "../../src/capsule/limits.js";
 import { takeSnapshot } from "../../src/capsule/snapshot.js";
 
 const LENGTHS = [
-  23, 24, 85, 86, 255, 256, 511, 512, 600, 16_383, 16_384, 16_385, 21_846, 32_768, 40_000, 65_535, 65_536,
-  70_000, 200_000,
+  23, 24, 85, 86, 255, 256, 257, 511, 512, 600, 2_047, 2_048, 2_049, 5_000, 16_383, 16_384, 16_385, 21_846,
+  32_768, 32_769, 40_000, 65_535, 65_536, 70_000, 200_000,
 ];
-const FILLS = { ascii: "a", latin: "é", wide: "€", pairs: "🙂" };
+const FILLS = { ascii: "a", latin: "é", wide: "€", pairs: "🙂", mixed: `${"a".repeat(3_000)}é` };
 const HEAD_OF_TEXT = 0x60;
 
 function inSteps(text: unknown): Uint8Array {
