@@ -8,70 +8,58 @@ type Node = Readonly<Record<string, unknown>>;
 const MAXIMUM_REFERENCES = 32;
 
 /** Whether `path` leads to, or through, something marked secret. */
-export function isSecretAt(schema: Node | undefined, path: readonly (string | number)[]): boolean {
-  return schema !== undefined && anySecret(schema, schema, path, MAXIMUM_REFERENCES);
+export function isSecretAt(schema: Node | undefined, path: Path): boolean {
+  return met(schema, path).some(({ node }) => node["secret"] === true);
 }
 
 /** Whether the keys of what is at `path` are marked secret. */
-export function isSecretKeyAt(schema: Node | undefined, path: readonly (string | number)[]): boolean {
-  return schema !== undefined && nodesAt(schema, schema, path, MAXIMUM_REFERENCES).some(hasSecretKeys);
-}
-
-function hasSecretKeys(node: Node): boolean {
-  return (node["propertyNames"] as Node | undefined)?.["secret"] === true;
+export function isSecretKeyAt(schema: Node | undefined, path: Path): boolean {
+  return nodesAt(schema, path).some(
+    (node) => (node["propertyNames"] as Node | undefined)?.["secret"] === true,
+  );
 }
 
 /** Whether anything below `path` is marked secret: a check there may speak of it. */
-export function hasSecretBelow(schema: Node | undefined, path: readonly (string | number)[]): boolean {
-  if (schema === undefined) return false;
-  const text = JSON.stringify(nodesAt(schema, schema, path, MAXIMUM_REFERENCES));
+export function hasSecretBelow(schema: Node | undefined, path: Path): boolean {
+  const text = JSON.stringify(nodesAt(schema, path));
   if (text.includes('"secret":true')) return true;
   return text.includes('"$ref"') && JSON.stringify(schema).includes('"secret":true');
 }
 
-/** The schemas that apply at `path`. */
-function nodesAt(
-  root: Node,
-  node: unknown,
-  path: readonly (string | number)[],
-  references: number,
-): readonly Node[] {
-  if (typeof node !== "object" || node === null || references < 0) return [];
-  const schema = node as Node;
-  const reference = schema["$ref"];
-  const choices = ["anyOf", "oneOf", "allOf"].flatMap(
-    (choice) => (schema[choice] as unknown[] | undefined) ?? [],
-  );
-  if (typeof reference === "string") choices.push(resolve(root, reference));
-  const [key, ...rest] = path;
-  return [
-    ...choices.flatMap((choice) => nodesAt(root, choice, path, references - 1)),
-    ...(key === undefined
-      ? [schema]
-      : stepsInto(schema, key).flatMap((next) => nodesAt(root, next, rest, references))),
-  ];
+type Path = readonly (string | number)[];
+
+/** A schema that applies on the way along a path. */
+interface Met {
+  readonly node: Node;
+  /** Whether it applies to where the path ends. */
+  readonly isEnd: boolean;
 }
 
-function anySecret(
-  root: Node,
-  node: unknown,
-  path: readonly (string | number)[],
-  references: number,
-): boolean {
-  if (typeof node !== "object" || node === null || references < 0) return false;
-  const schema = node as Node;
-  if (schema["secret"] === true) return true;
-  const reference = schema["$ref"];
-  if (typeof reference === "string" && anySecret(root, resolve(root, reference), path, references - 1))
-    return true;
-  for (const choice of ["anyOf", "oneOf", "allOf"]) {
-    const choices = schema[choice];
-    if (Array.isArray(choices) && choices.some((one) => anySecret(root, one, path, references - 1)))
-      return true;
-  }
+function nodesAt(schema: Node | undefined, path: Path): readonly Node[] {
+  return met(schema, path)
+    .filter(({ isEnd }) => isEnd)
+    .map(({ node }) => node);
+}
+
+function met(schema: Node | undefined, path: Path): readonly Met[] {
+  return schema === undefined ? [] : metFrom(schema, schema, path, MAXIMUM_REFERENCES);
+}
+
+function metFrom(root: Node, schema: unknown, path: Path, references: number): readonly Met[] {
+  if (typeof schema !== "object" || schema === null || references < 0) return [];
+  const node = schema as Node;
+  const choices = ["anyOf", "oneOf", "allOf"].flatMap(
+    (choice) => (node[choice] as unknown[] | undefined) ?? [],
+  );
+  const reference = node["$ref"];
+  if (typeof reference === "string") choices.push(resolve(root, reference));
   const [key, ...rest] = path;
-  if (key === undefined) return false;
-  return stepsInto(schema, key).some((next) => anySecret(root, next, rest, references));
+  const steps = key === undefined ? [] : stepsInto(node, key);
+  return [
+    { node, isEnd: key === undefined },
+    ...choices.flatMap((choice) => metFrom(root, choice, path, references - 1)),
+    ...steps.flatMap((step) => metFrom(root, step, rest, references)),
+  ];
 }
 
 function stepsInto(schema: Node, key: string | number): unknown[] {

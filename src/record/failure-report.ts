@@ -37,19 +37,10 @@ const MAXIMUM_NOTICES = 100;
 export class FailureReport {
   readonly #onError: ((failure: Failure) => void) | undefined;
   readonly #logger: Logger | undefined;
-  readonly #counts: Record<FailureSource, number> = {
-    listener: 0,
-    keep: 0,
-    codec: 0,
-    store: 0,
-    version: 0,
-    queue: 0,
-    exit: 0,
-    waitUntil: 0,
-    seed: 0,
-    logger: 0,
-    conversion: 0,
-  };
+  readonly #counts = Object.fromEntries(Object.keys(CONSEQUENCES).map((source) => [source, 0])) as Record<
+    FailureSource,
+    number
+  >;
 
   readonly #noticed = new Set<string>();
 

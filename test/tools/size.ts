@@ -3,10 +3,11 @@ import { sizesOf } from "./entry-size.js";
 
 /**
  * The design's budget is 12 kB; the ceiling is where it stands. It went up from 17.1 kB for streams, `fetch`, bodies and
- * noticing what is not declared, which are there at start because the first run may begin at once.
+ * noticing what is not declared, which are there at start because the first run may begin at once; and by 0.2 kB for
+ * letting runs wait for each other on their way to the store.
  */
 const BUDGET_BYTES = 12_000;
-const CEILING_BYTES = 28_900;
+const CEILING_BYTES = 29_100;
 
 const core = await sizesOf("hindcast");
 const withStore = await sizesOf("hindcast, fileStore, keep");
