@@ -33,6 +33,8 @@ export type Losses = Readonly<Record<LossReason, number>>;
 const SLICE_MILLISECONDS = 0.5;
 /** With the queue half full it is to be emptied, before runs are lost. */
 const URGENT_SLICE_MILLISECONDS = 1.25;
+/** Until a run has been encoded: each step runs code that is compiled first. */
+const FIRST_SLICE_MILLISECONDS = 0.1;
 const BATCH_BYTES = 1024 * 1024;
 /** A store writes each of them down: that takes time too. */
 const BATCH_CAPSULES = 256;
@@ -66,6 +68,8 @@ export class CapsuleQueue {
   /** Estimated bytes of all that is on its way. */
   #bytes = 0;
   #scheduled = false;
+  /** Whether a run has been encoded. */
+  #isWarm = false;
   /** Until the runs that wait are encoded, if no more of them come. */
   #gathering: NodeJS.Timeout | undefined;
   /** Whether the runs that wait are to be encoded now. */
@@ -234,7 +238,12 @@ export class CapsuleQueue {
       return;
     }
     const urgent = this.#bytes * 2 > this.#maximumBytes;
-    const until = monotonicClock() + (urgent ? URGENT_SLICE_MILLISECONDS : SLICE_MILLISECONDS);
+    const slice = urgent
+      ? URGENT_SLICE_MILLISECONDS
+      : this.#isWarm
+        ? SLICE_MILLISECONDS
+        : FIRST_SLICE_MILLISECONDS;
+    const until = monotonicClock() + slice;
     while (!this.#isBatchFull() && monotonicClock() < until) {
       if (!this.#step(this.#encoder)) return;
     }
@@ -246,6 +255,7 @@ export class CapsuleQueue {
       const run = this.#line.next();
       if (run === undefined) return false;
       this.#sealing = { run, steps: encoder.encodeRecording(run.recording, run.kept) };
+      return true;
     }
     const { steps, run } = this.#sealing;
     try {
@@ -261,6 +271,7 @@ export class CapsuleQueue {
 
   #encoded(encoder: Encoder, run: WaitingRun, bytes: Uint8Array): void {
     this.#sealing = undefined;
+    this.#isWarm = true;
     const summary = encoder.keptSummary(run.summary, run.kept);
     this.#bytes += bytes.byteLength - run.recording.size;
     this.#batchBytes += bytes.byteLength;

@@ -17,6 +17,7 @@ import {
   beginCall,
   beginEffect,
   beginTable,
+  encodeCapsule,
   endRow,
   flagsOfCall,
   flagsOfEffect,
@@ -44,8 +45,28 @@ import type {
   StageEntry,
 } from "./recording.js";
 
-// Intl takes 13 ms for its first answer, which no capsule is to wait for.
-currentEnvironment();
+// Intl takes 13 ms for its first answer, and what is run for the first time is compiled then: no capsule is to wait for
+// that, nor is the program.
+encodeCapsule({
+  format: CAPSULE_FORMAT,
+  id: "",
+  writer: "",
+  service: { name: "", version: undefined },
+  pipeline: "",
+  startedAt: 0,
+  seed: 0,
+  trace: undefined,
+  environment: currentEnvironment(),
+  limits: { depth: 1, entries: 1, valueBytes: 1, capsuleBytes: 1 },
+  replayable: { exact: true, reasons: [] },
+  kept: "",
+  stages: [],
+  calls: [],
+  effects: [],
+  events: [],
+  violations: [],
+  values: [],
+});
 
 /** What is written between two pauses. So few, since code that is run for the first time takes 25 µs for a value. */
 const ENTRIES_AT_ONCE = 4;
@@ -55,6 +76,9 @@ const SMALL_SIZE = 1024;
 /** Values of fewer bytes are copied behind the rest of the body: that takes less time than to look at them apart. */
 const APPENDED_BYTES = 4096;
 
+/** Code that is run for the first time is compiled then, which takes more than a millisecond: the first capsule has pauses between. */
+let isWarm = false;
+
 /**
  * A recording as a capsule's bytes: those of `encodeCapsule(sealRecording(…))`, without the capsule in between. Yields
  * as `sealRecording` does.
@@ -62,6 +86,8 @@ const APPENDED_BYTES = 4096;
 export function* encodeRecording(recording: Recording, kept: string): Generator<undefined, Uint8Array> {
   const { run, options, stages, calls, effects, events, violations, reasons } = recording.contents();
   const body = takeWriter();
+  const shared = fieldsOf(options);
+  if (!isWarm) yield;
   writeFields(
     body,
     {
@@ -73,12 +99,13 @@ export function* encodeRecording(recording: Recording, kept: string): Generator<
       replayable: { exact: reasons.length === 0, reasons },
       kept,
     },
-    fieldsOf(options),
+    shared,
   );
+  if (!isWarm) yield;
   beginTable(body, "stages", stages.length);
   for (const stage of stages) {
     body.raw(bytesOfStage(stage));
-    if (stages.length > 1) yield;
+    if (!isWarm || stages.length > 1) yield;
   }
   const values = new ValueTable();
   beginTable(body, "calls", calls.length);
@@ -86,14 +113,14 @@ export function* encodeRecording(recording: Recording, kept: string): Generator<
     beginCall(body, call);
     if (isSmall(call)) endEntry(body, values, call, flagsOfCall(call));
     else yield* endEntryInSteps(body, values, call, flagsOfCall(call));
-    if (isLastAtOnce(index, ENTRIES_AT_ONCE)) yield;
+    if (!isWarm || isLastAtOnce(index, ENTRIES_AT_ONCE)) yield;
   }
   beginTable(body, "effects", effects.length);
   for (const [index, effect] of effects.entries()) {
     beginEffect(body, effect);
     if (isSmall(effect)) endEntry(body, values, effect, flagsOfEffect(effect));
     else yield* endEntryInSteps(body, values, effect, flagsOfEffect(effect));
-    if (isLastAtOnce(index, ENTRIES_AT_ONCE)) yield;
+    if (!isWarm || isLastAtOnce(index, ENTRIES_AT_ONCE)) yield;
   }
   beginTable(body, "events", events.length);
   for (let index = 0; index < events.length; index++) {
@@ -109,10 +136,12 @@ export function* encodeRecording(recording: Recording, kept: string): Generator<
   const { area } = values;
   const isShort = area.length <= APPENDED_BYTES;
   if (isShort) body.append(area);
+  if (!isWarm) yield;
   const bytes = yield* seal(isShort ? [body] : [body, area]);
   // In this order, since the next capsule takes the same ones for the same.
   values.close();
   releaseWriter(body);
+  isWarm = true;
   return bytes;
 }
 
