@@ -142,7 +142,7 @@ export class CborReader {
       this.#value = this.#bytes[start] as number;
     } else if (info === 25) {
       this.#pass(2);
-      this.#value = this.#bytes.readUInt16BE(start);
+      this.#value = ((this.#bytes[start] as number) << 8) | (this.#bytes[start + 1] as number);
     } else if (info === 26) {
       this.#pass(4);
       this.#value = this.#bytes.readUInt32BE(start);

@@ -46,45 +46,82 @@ import {
 export function decodeCapsule(bytes: Uint8Array): Capsule {
   const { format, body } = open(bytes);
   try {
-    const reader = new CborReader(body);
-    const { tables, rest } = locate(reader, body);
-    return fromWire(record(decode(rest, decodeOptions(TEXT_TAGS)), "body"), reader, tables, format);
+    const { tables, rest } = tablesOf(body);
+    return fromWire(record(decode(rest, decodeOptions(TEXT_TAGS)), "body"), tables, format);
   } catch (cause) {
     if (isHindcastError(cause)) throw cause;
     throw damaged("its body is not CBOR", cause);
   }
 }
 
-/** Where the tables of a body begin that grow with the run. */
-type Tables = Readonly<Partial<Record<(typeof GROWING)[number], number>>>;
+/** The tables of a body that grow with the run; undefined where it has none of that name. */
+interface Tables {
+  calls: CallRecord[] | undefined;
+  effects: EffectRecord[] | undefined;
+  events: CapsuleEvent[] | undefined;
+  values: Uint8Array[] | undefined;
+  /** The greatest index of each kind that is in them. */
+  readonly greatest: Indices;
+}
 
-const GROWING = ["calls", "effects", "events", "values"] as const;
+interface Indices {
+  stage: number;
+  call: number;
+  effect: number;
+  value: number;
+}
 
-/** Finds those tables; `rest` is the body without them. */
-function locate(
-  reader: CborReader,
-  body: Uint8Array,
-): { readonly tables: Tables; readonly rest: Uint8Array } {
+/** Reads those tables; `rest` is the body without them. */
+function tablesOf(body: Uint8Array): { readonly tables: Tables; readonly rest: Uint8Array } {
+  const reader = new CborReader(body);
+  const greatest: Indices = { stage: -1, call: -1, effect: -1, value: -1 };
+  const tables: Tables = {
+    calls: undefined,
+    effects: undefined,
+    events: undefined,
+    values: undefined,
+    greatest,
+  };
   const size = reader.mapLength();
-  if (Number.isNaN(size)) return { tables: {}, rest: body };
-  const tables: { -readonly [Name in keyof Tables]: Tables[Name] } = {};
+  if (Number.isNaN(size)) return { tables, rest: body };
   const pieces: Uint8Array[] = [];
   for (let entry = 0; entry < size; entry++) {
     const start = reader.position;
-    const key = reader.text();
-    // A key may be anything, if nobody knows it.
-    if (key === undefined) {
-      reader.position = start;
-      reader.skip();
+    switch (keyOf(reader)) {
+      case "calls":
+        tables.calls = once(tables.calls, rows(reader, "calls", callFromWire, greatest));
+        break;
+      case "effects":
+        tables.effects = once(tables.effects, rows(reader, "effects", effectFromWire, greatest));
+        break;
+      case "events":
+        tables.events = once(tables.events, rows(reader, "events", eventFromWire, greatest));
+        break;
+      case "values":
+        tables.values = once(tables.values, rows(reader, "values", valueFromWire, greatest));
+        break;
+      default:
+        reader.skip();
+        pieces.push(body.subarray(start, reader.position));
     }
-    const table = GROWING.find((name) => name === key);
-    if (table !== undefined && tables[table] !== undefined) throw new RangeError(`"${table}" is there twice`);
-    if (table !== undefined) tables[table] = reader.position;
-    reader.skip();
-    if (table === undefined) pieces.push(body.subarray(start, reader.position));
   }
   if (reader.position !== body.byteLength) throw new RangeError("something follows it");
   return { tables, rest: Buffer.concat([mapHead(pieces.length), ...pieces]) };
+}
+
+/** A key may be anything, if nobody knows it. */
+function keyOf(reader: CborReader): string | undefined {
+  const start = reader.position;
+  const key = reader.text();
+  if (key !== undefined) return key;
+  reader.position = start;
+  reader.skip();
+  return undefined;
+}
+
+function once<T>(before: T | undefined, table: T): T {
+  if (before !== undefined) throw new RangeError("a table is there twice");
+  return table;
 }
 
 function mapHead(entries: number): Uint8Array {
@@ -134,20 +171,17 @@ function damaged(how: string, cause?: unknown): HindcastError {
 
 // From the wire: nothing is believed.
 
-function fromWire(
-  body: Record<string, unknown>,
-  reader: CborReader,
-  tables: Tables,
-  format: number,
-): Capsule {
+function fromWire(body: Record<string, unknown>, tables: Tables, format: number): Capsule {
   const stages = list(body["stages"], "stages").map(stageFromWire);
-  const values = rows(reader, tables, "values", () => reader.byteString());
-  const calls = rows(reader, tables, "calls", (position) =>
-    callFromWire(reader, position, stages.length, values.length),
-  );
-  if (calls.length === 0) throw misshapen("calls");
-  const effects = rows(reader, tables, "effects", () => effectFromWire(reader, calls.length, values.length));
-  const events = rows(reader, tables, "events", () => eventFromWire(reader, calls.length, effects.length));
+  const { calls, effects, events, values, greatest } = tables;
+  if (calls === undefined || calls.length === 0) throw misshapen("calls");
+  if (effects === undefined) throw misshapen("effects");
+  if (events === undefined) throw misshapen("events");
+  if (values === undefined) throw misshapen("values");
+  if (greatest.stage >= stages.length) throw misshapen("the stage of a call");
+  if (greatest.call >= calls.length) throw misshapen("the call of an effect, or of an event");
+  if (greatest.effect >= effects.length) throw misshapen("the effect of an event");
+  if (greatest.value >= values.length) throw misshapen("a reference to a value");
   const trace = body["trace"] === undefined ? undefined : list(body["trace"], "trace");
   const service = list(body["service"], "service");
   return {
@@ -195,49 +229,44 @@ function fromWire(
   };
 }
 
-/** The entries of a table; `read` gives undefined where one is not as the format says. */
-function rows<Row>(
-  reader: CborReader,
-  tables: Tables,
-  name: keyof Tables,
-  read: (position: number) => Row | undefined,
-): Row[] {
-  const start = tables[name];
-  if (start === undefined) throw misshapen(name);
-  reader.position = start;
+/** Reads an entry, and notes its indices. It gives undefined where the entry is not as the format says. */
+type ReadRow<Row> = (reader: CborReader, greatest: Indices, position: number) => Row | undefined;
+
+/** The entries of a table. */
+function rows<Row>(reader: CborReader, name: string, read: ReadRow<Row>, greatest: Indices): Row[] {
   const length = reader.arrayLength();
   if (Number.isNaN(length)) throw misshapen(name);
   const entries: Row[] = [];
   for (let position = 0; position < length; position++) {
-    const entry = read(position);
+    const entry = read(reader, greatest, position);
     if (entry === undefined) throw misshapen(`${name}[${position}]`);
     entries.push(entry);
   }
   return entries;
 }
 
+function valueFromWire(reader: CborReader): Uint8Array | undefined {
+  return reader.byteString();
+}
+
 /** Elements of a row before those of its outcome. */
 const BEGUN_ELEMENTS = 7;
 
-function callFromWire(
-  reader: CborReader,
-  position: number,
-  stages: number,
-  values: number,
-): CallRecord | undefined {
+function callFromWire(reader: CborReader, greatest: Indices, position: number): CallRecord | undefined {
   const elements = reader.arrayLength();
   const stage = reader.unsigned();
   const parent = reader.unsignedOrMinusOne();
   const ordinal = reader.unsigned();
   const at = reader.unsigned();
   const duration = reader.unsigned();
-  const input = referencesFromWire(reader, values);
+  const input = referencesFromWire(reader, greatest);
   const flags = reader.unsigned();
-  const outcome = outcomeFromWire(reader, elements - BEGUN_ELEMENTS, values);
-  // NaN is not less than anything. The root alone has no parent.
+  const outcome = outcomeFromWire(reader, elements - BEGUN_ELEMENTS, greatest);
+  // The root alone has no parent. What is none of the numbers is NaN, and so is their sum.
   const isRooted = position === 0 ? parent === -1 : parent >= 0 && parent < position;
-  if (!(stage < stages && isRooted && ordinal + at + duration + flags >= 0)) return undefined;
+  if (!isRooted || !(stage + ordinal + at + duration + flags >= 0)) return undefined;
   if (input === undefined || outcome === undefined) return undefined;
+  if (stage > greatest.stage) greatest.stage = stage;
   return {
     stage,
     parent,
@@ -252,18 +281,19 @@ function callFromWire(
   };
 }
 
-function effectFromWire(reader: CborReader, calls: number, values: number): EffectRecord | undefined {
+function effectFromWire(reader: CborReader, greatest: Indices): EffectRecord | undefined {
   const elements = reader.arrayLength();
   const name = textFromWire(reader);
   const call = reader.unsigned();
   const ordinal = reader.unsigned();
   const at = reader.unsigned();
   const duration = reader.unsigned();
-  const input = referencesFromWire(reader, values);
+  const input = referencesFromWire(reader, greatest);
   const flags = reader.unsigned();
-  const outcome = outcomeFromWire(reader, elements - BEGUN_ELEMENTS, values);
-  if (!(call < calls && ordinal + at + duration + flags >= 0)) return undefined;
+  const outcome = outcomeFromWire(reader, elements - BEGUN_ELEMENTS, greatest);
+  if (!(call + ordinal + at + duration + flags >= 0)) return undefined;
   if (name === undefined || input === undefined || outcome === undefined) return undefined;
+  if (call > greatest.call) greatest.call = call;
   return {
     name,
     call,
@@ -279,20 +309,27 @@ function effectFromWire(reader: CborReader, calls: number, values: number): Effe
   };
 }
 
-function referencesFromWire(reader: CborReader, values: number): number[] | undefined {
+function referencesFromWire(reader: CborReader, greatest: Indices): number[] | undefined {
   const length = reader.arrayLength();
   if (Number.isNaN(length)) return undefined;
   const references: number[] = [];
   for (let position = 0; position < length; position++) {
-    const reference = reader.unsigned();
-    if (!(reference < values)) return undefined;
+    const reference = referenceFromWire(reader, greatest);
+    if (reference === undefined) return undefined;
     references.push(reference);
   }
   return references;
 }
 
+function referenceFromWire(reader: CborReader, greatest: Indices): number | undefined {
+  const reference = reader.unsigned();
+  if (Number.isNaN(reference)) return undefined;
+  if (reference > greatest.value) greatest.value = reference;
+  return reference;
+}
+
 /** The last elements of a row, of which there may be more than are known here. */
-function outcomeFromWire(reader: CborReader, elements: number, values: number): OutcomeRecord | undefined {
+function outcomeFromWire(reader: CborReader, elements: number, greatest: Indices): OutcomeRecord | undefined {
   if (!(elements >= 1)) return undefined;
   const status = OUTCOMES[reader.unsigned()];
   let read = 1;
@@ -301,8 +338,8 @@ function outcomeFromWire(reader: CborReader, elements: number, values: number): 
   if (status !== "pending") {
     read = status === "ok" ? 2 : 3;
     if (elements < read) return undefined;
-    const value = reader.unsigned();
-    if (!(value < values)) return undefined;
+    const value = referenceFromWire(reader, greatest);
+    if (value === undefined) return undefined;
     if (status === "ok") outcome = { status, value };
     else {
       const stack = textFromWire(reader);
@@ -326,12 +363,14 @@ function textFromWire(reader: CborReader): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-function eventFromWire(reader: CborReader, calls: number, effects: number): CapsuleEvent | undefined {
+function eventFromWire(reader: CborReader, greatest: Indices): CapsuleEvent | undefined {
   const packed = reader.unsigned();
   if (!(packed < 2 ** 32)) return undefined;
   const event = unpackEvent(packed);
   const isOfCall = event.kind === "call-start" || event.kind === "call-end";
-  return event.index < (isOfCall ? calls : effects) ? event : undefined;
+  if (isOfCall && event.index > greatest.call) greatest.call = event.index;
+  if (!isOfCall && event.index > greatest.effect) greatest.effect = event.index;
+  return event;
 }
 
 function parentFromWire(wire: unknown): ParentRecord {
