@@ -28,7 +28,7 @@ import {
   UrlNode,
 } from "./copy-nodes.js";
 import { Marker } from "./marker.js";
-import type { Snapshot } from "./snapshot.js";
+import { type Held, heldSize } from "./snapshot.js";
 
 /** Tag numbers of the IANA registry. */
 export const TAG = {
@@ -293,7 +293,8 @@ export class CborWriter {
   }
 
   /** Writes a copied value as a data item of its own: its shared references are numbered from 0. */
-  snapshot(snapshot: Snapshot): void {
+  snapshot(snapshot: Held): void {
+    if (typeof snapshot !== "object") return this.value(snapshot);
     this.#shared = snapshot.shared;
     this.#sharedNumbers = snapshot.shared === undefined ? undefined : new Map();
     this.value(snapshot.copy);
@@ -302,8 +303,10 @@ export class CborWriter {
   }
 
   /** The same bytes as from `snapshot`. The writer belongs to it until it is done. */
-  *snapshotInSteps(snapshot: Snapshot): Generator<undefined, void> {
-    if (snapshot.size <= ONE_STEP_SIZE) return this.snapshot(snapshot);
+  *snapshotInSteps(snapshot: Held): Generator<undefined, void> {
+    if (heldSize(snapshot) <= ONE_STEP_SIZE) return this.snapshot(snapshot);
+    if (typeof snapshot === "string") return yield* this.#textInSteps(snapshot);
+    if (typeof snapshot !== "object") return this.value(snapshot);
     this.#shared = snapshot.shared;
     this.#sharedNumbers = snapshot.shared === undefined ? undefined : new Map();
     if (typeof snapshot.copy === "string") yield* this.#textInSteps(snapshot.copy);
@@ -317,9 +320,9 @@ export class CborWriter {
    * Writes a byte string that holds a copied value, and gives how many bytes the value has: they are the last that
    * were written. For values of a step.
    */
-  embedded(snapshot: Snapshot): number {
+  embedded(snapshot: Held): number {
     if (this.#length >= CHUNK_BYTES) this.#reserveInNext(CHUNK_BYTES);
-    const expected = headBytes(snapshot.size);
+    const expected = headBytes(heldSize(snapshot));
     this.#reserve(expected);
     const start = this.#length;
     this.#length += expected;
@@ -331,8 +334,8 @@ export class CborWriter {
   }
 
   /** The same for larger values, in steps. */
-  *embeddedInSteps(snapshot: Snapshot): Generator<undefined, number> {
-    if (snapshot.size <= ONE_STEP_SIZE) return this.embedded(snapshot);
+  *embeddedInSteps(snapshot: Held): Generator<undefined, number> {
+    if (heldSize(snapshot) <= ONE_STEP_SIZE) return this.embedded(snapshot);
     this.#putAside();
     const place = this.#chunks.length;
     const head = new CborWriter(LONGEST_HEAD);
@@ -1000,7 +1003,7 @@ export function releaseWriter(writer: CborWriter): void {
 /** Nothing in a snapshot calls anybody back, so that one is enough. */
 let reusable: CborWriter | undefined;
 
-function written(snapshot: Snapshot): CborWriter {
+function written(snapshot: Held): CborWriter {
   reusable ??= new CborWriter(SMALLEST_BUFFER);
   reusable.reset();
   reusable.snapshot(snapshot);
@@ -1008,7 +1011,7 @@ function written(snapshot: Snapshot): CborWriter {
 }
 
 /** One copied value as CBOR. */
-export function encodeValue(snapshot: Snapshot): Uint8Array {
+export function encodeValue(snapshot: Held): Uint8Array {
   const writer = written(snapshot);
   const bytes = writer.bytes();
   writer.reset();
@@ -1016,13 +1019,13 @@ export function encodeValue(snapshot: Snapshot): Uint8Array {
 }
 
 /** Whether those are the bytes of a copied value. */
-export function isEncodedAs(snapshot: Snapshot, bytes: Uint8Array): boolean {
+export function isEncodedAs(snapshot: Held, bytes: Uint8Array): boolean {
   return written(snapshot).holds(bytes);
 }
 
 /** The same, in steps. `writer` may be used for one value after the other. */
 export function* encodeValueInSteps(
-  snapshot: Snapshot,
+  snapshot: Held,
   writer: CborWriter = new CborWriter(CHUNK_BYTES),
 ): Generator<undefined, Uint8Array> {
   writer.reset();

@@ -74,16 +74,35 @@ const NAME_UNITS = 200;
 /** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
 const SPREAD_KEYS = 1_000;
 
-/** The copy of what has no parts; undefined for anything else. */
-export function takeSimple(value: unknown, limits: Limits): Snapshot | undefined {
-  const kind = typeof value;
-  if (kind === "number" || kind === "boolean" || kind === "undefined") {
-    return { copy: value, size: COST_OF_NUMBER, shared: undefined, loss: undefined };
+/** What has no parts is its own copy. */
+export type Simple = string | number | boolean | undefined;
+
+/** A value as it is held until it is encoded: most arguments and results of effects need nothing around them. */
+export type Held = Snapshot | Simple;
+
+/** Whether `value` has no parts, and is within the limits. */
+export function isSimple(value: unknown, { valueBytes }: Limits): value is Simple {
+  switch (typeof value) {
+    case "number":
+    case "boolean":
+    case "undefined":
+      return true;
+    case "string":
+      return value.length <= valueBytes;
+    default:
+      return false;
   }
-  if (kind === "string" && (value as string).length <= limits.valueBytes) {
-    return { copy: value, size: (value as string).length, shared: undefined, loss: undefined };
-  }
-  return undefined;
+}
+
+/** The estimated bytes of a value. */
+export function heldSize(held: Held): number {
+  if (typeof held === "object") return held.size;
+  return typeof held === "string" ? held.length : COST_OF_NUMBER;
+}
+
+/** The value, with markers where something is missing. */
+export function heldCopy(held: Held): unknown {
+  return typeof held === "object" ? held.copy : held;
 }
 
 /**
@@ -96,7 +115,10 @@ export function takeSnapshot(
   classes?: ReadonlySet<string>,
   onBody?: (body: object) => void,
 ): Snapshot {
-  return takeSimple(value, limits) ?? new Copier(limits, classes, onBody).run(value);
+  if (isSimple(value, limits)) {
+    return { copy: value, size: heldSize(value), shared: undefined, loss: undefined };
+  }
+  return new Copier(limits, classes, onBody).run(value);
 }
 
 class Copier {

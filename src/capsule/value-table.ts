@@ -7,7 +7,7 @@
  *    told apart by a checksum of all their bytes.
  */
 import { type CborWriter, ONE_STEP_SIZE, releaseWriter, takeWriter } from "./encode-value.js";
-import type { Snapshot } from "./snapshot.js";
+import { type Held, heldSize } from "./snapshot.js";
 
 /** So few are looked through in a list: most capsules have no more. */
 const FEW = 16;
@@ -36,7 +36,7 @@ export class ValueTable {
   }
 
   /** Adds a value of a step, and gives its reference. */
-  add(snapshot: Snapshot): number {
+  add(snapshot: Held): number {
     const { area } = this;
     const from = area.length;
     const length = area.embedded(snapshot);
@@ -51,8 +51,8 @@ export class ValueTable {
   }
 
   /** The same for a value of any size. */
-  *addInSteps(snapshot: Snapshot): Generator<undefined, number> {
-    if (snapshot.size <= ONE_STEP_SIZE) return this.add(snapshot);
+  *addInSteps(snapshot: Held): Generator<undefined, number> {
+    if (heldSize(snapshot) <= ONE_STEP_SIZE) return this.add(snapshot);
     const { area } = this;
     const from = area.length;
     const length = yield* area.embeddedInSteps(snapshot);

@@ -19,7 +19,7 @@ import {
 } from "../capsule/capsule.js";
 import type { Limits } from "../capsule/limits.js";
 import { Marker, type MarkerReason } from "../capsule/marker.js";
-import { type Snapshot, takeSimple, takeSnapshot } from "../capsule/snapshot.js";
+import { heldCopy, type Held, isSimple, heldSize, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
 import { packEvent } from "../capsule/wire.js";
 import { callSite, siteOf } from "./call-site.js";
@@ -54,8 +54,8 @@ export interface Prompting {
 export type RunSummary = Omit<CapsuleSummary, "kept">;
 
 export type OutcomeSnapshot =
-  | { readonly status: "ok"; readonly value: Snapshot }
-  | { readonly status: "error"; readonly value: Snapshot; readonly stack: string }
+  | { readonly status: "ok"; readonly value: Held }
+  | { readonly status: "error"; readonly value: Held; readonly stack: string }
   | { readonly status: "pending" };
 
 /** A stage, with the versions it was called with. */
@@ -68,7 +68,7 @@ export interface StageEntry {
 interface Begun {
   readonly at: number;
   duration: number;
-  readonly input: readonly Snapshot[];
+  readonly input: readonly Held[];
   outcome: OutcomeSnapshot;
   asynchronous: boolean;
   readonly unprompted: boolean;
@@ -196,12 +196,11 @@ export class Recording implements RunListener {
     entry.outcome = this.#takeOutcome(outcome, call.definition.record, onBody);
     // A generator or a stream as a result is not looked into, so nothing can be said of it later. What is
     // over a limit is another matter: the program makes it again, and its head is compared.
-    if (
-      entry.outcome.status === "ok" &&
-      entry.outcome.value.copy instanceof Marker &&
-      entry.outcome.value.copy.reason === "unsupported"
-    ) {
-      this.#judge(entry.outcome.value, call.definition.name, "The output of");
+    if (entry.outcome.status === "ok") {
+      const copy = heldCopy(entry.outcome.value);
+      if (copy instanceof Marker && copy.reason === "unsupported") {
+        this.#judge(entry.outcome.value, call.definition.name, "The output of");
+      }
     }
     entry.delivered = delivered;
     // An inference may well be native, and its end is in the order; anything else has read something.
@@ -391,16 +390,16 @@ export class Recording implements RunListener {
     values: readonly unknown[],
     record: Conversion | undefined,
     onBody?: (body: object) => void,
-  ): readonly Snapshot[] {
+  ): readonly Held[] {
     const converted = record === undefined ? values : convertInput(record, values, this.#options.report);
-    const snapshots: Snapshot[] = [];
+    const snapshots: Held[] = [];
     for (let index = 0; index < converted.length; index++) {
       snapshots.push(this.#take(converted[index], onBody));
     }
     return snapshots;
   }
 
-  #take(value: unknown, onBody?: (body: object) => void): Snapshot {
+  #take(value: unknown, onBody?: (body: object) => void): Held {
     const { limits, classes } = this.#options;
     const left = limits.capsuleBytes - this.#size;
     if (left <= 0) {
@@ -408,20 +407,19 @@ export class Recording implements RunListener {
       return { copy: marker, size: 0, shared: undefined, loss: { path: [], marker, kind: "lost" } };
     }
     const within = left < limits.valueBytes ? { ...limits, valueBytes: left } : limits;
-    const simple = takeSimple(value, within);
-    if (simple !== undefined) {
-      this.#size += simple.size;
-      return simple;
+    if (isSimple(value, within)) {
+      this.#size += heldSize(value);
+      return value;
     }
     // A getter may read the clock: what is copied here is not the program reading it.
     beginQuiet();
-    let snapshot: Snapshot;
+    let snapshot: Held;
     try {
       snapshot = takeSnapshot(value, within, classes, onBody);
     } finally {
       endQuiet();
     }
-    this.#size += snapshot.size;
+    this.#size += heldSize(snapshot);
     return snapshot;
   }
 
@@ -440,8 +438,8 @@ export class Recording implements RunListener {
   }
 
   /** Notes why a replay could not give this value back to the program as it was. */
-  #judge(snapshot: Snapshot, name: string, what: string): void {
-    const { loss } = snapshot;
+  #judge(held: Held, name: string, what: string): void {
+    const loss = typeof held === "object" ? held.loss : undefined;
     if (loss === undefined || this.reasons.length >= MAXIMUM_REASONS) return;
     const place = loss.path.length === 0 ? "" : ` at ${formatPath(loss.path)}`;
     const remedy = loss.marker.detail.includes(" ") ? "" : ": list the class in hindcast({ classes })";

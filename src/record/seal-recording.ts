@@ -30,7 +30,7 @@ import {
 } from "../capsule/encode-capsule.js";
 import { type CborWriter, releaseWriter, takeWriter } from "../capsule/encode-value.js";
 import { currentEnvironment } from "../capsule/environment.js";
-import type { Snapshot } from "../capsule/snapshot.js";
+import { type Held, heldSize } from "../capsule/snapshot.js";
 import { ValueTable } from "../capsule/value-table.js";
 import { unpackEvent } from "../capsule/wire.js";
 import { identityOf } from "../contract/contract-identity.js";
@@ -150,8 +150,8 @@ function isLastAtOnce(index: number, atOnce: number): boolean {
 }
 
 function isSmall({ input, outcome }: CallEntry | EffectEntry): boolean {
-  if (outcome.status !== "pending" && outcome.value.size > SMALL_SIZE) return false;
-  for (const snapshot of input) if (snapshot.size > SMALL_SIZE) return false;
+  if (outcome.status !== "pending" && heldSize(outcome.value) > SMALL_SIZE) return false;
+  for (const held of input) if (heldSize(held) > SMALL_SIZE) return false;
   return true;
 }
 
@@ -285,7 +285,7 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
 }
 
 function* referencesOf(
-  snapshots: readonly Snapshot[],
+  snapshots: readonly Held[],
   values: ValueTable,
 ): Generator<undefined, readonly number[]> {
   const references: number[] = [];
@@ -299,9 +299,9 @@ function* outcomeOf(outcome: OutcomeSnapshot, values: ValueTable): Generator<und
   return outcome.status === "ok" ? { status: "ok", value } : { status: "error", value, stack: outcome.stack };
 }
 
-function* referenceOf(snapshot: Snapshot, values: ValueTable): Generator<undefined, number> {
+function* referenceOf(snapshot: Held, values: ValueTable): Generator<undefined, number> {
   const reference = yield* values.addInSteps(snapshot);
-  if (values.area.stepIsDone || snapshot.size > SMALL_SIZE) yield;
+  if (values.area.stepIsDone || heldSize(snapshot) > SMALL_SIZE) yield;
   return reference;
 }
 

@@ -9,7 +9,7 @@
 import type { Capsule, CapsuleEvent, EffectRecord, EventKind, OutcomeRecord } from "../capsule/capsule.js";
 import { decodeSimple, NOT_SIMPLE } from "../capsule/decode-value.js";
 import { isEncodedAs } from "../capsule/encode-value.js";
-import type { Snapshot } from "../capsule/snapshot.js";
+import { heldCopy, type Held } from "../capsule/snapshot.js";
 import type {
   CallEntry,
   EffectEntry,
@@ -159,18 +159,18 @@ export class RunningComparison {
     return !inside && (item || !replaced);
   }
 
-  #isSameInput(input: readonly Snapshot[], was: readonly number[]): boolean {
+  #isSameInput(input: readonly Held[], was: readonly number[]): boolean {
     if (input.length !== was.length) return false;
     for (let position = 0; position < was.length; position++) {
-      if (!this.#isSame(input[position] as Snapshot, was[position] as number)) return false;
+      if (!this.#isSame(input[position], was[position] as number)) return false;
     }
     return true;
   }
 
-  #isSame(snapshot: Snapshot, reference: number): boolean {
+  #isSame(held: Held, reference: number): boolean {
     const bytes = this.#capsule.values[reference] as Uint8Array;
     // The encoding is deterministic; but for numbers the other way is shorter.
     const simple = decodeSimple(bytes);
-    return simple === NOT_SIMPLE ? isEncodedAs(snapshot, bytes) : Object.is(simple, snapshot.copy);
+    return simple === NOT_SIMPLE ? isEncodedAs(held, bytes) : Object.is(simple, heldCopy(held));
   }
 }
