@@ -39,8 +39,8 @@ const BATCH_BYTES = 1024 * 1024;
 /** A store writes each of them down: that takes time too. */
 const BATCH_CAPSULES = 256;
 /**
- * So long a run waits for others: by itself it takes the main thread three times what it takes among ten, whose
- * encoding finds warm code, and which go to the store, and to its compression and its files, together.
+ * So long a run waits for others. By itself it costs the main thread much more than among ten, whose encoding finds
+ * warm code, and which go to the store, to its compression and its files together.
  */
 const GATHER_MILLISECONDS = 50;
 /** It does not wait when so many do, or these are so large. */
