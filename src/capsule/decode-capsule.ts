@@ -249,6 +249,8 @@ function valueFromWire(reader: CborReader): Uint8Array | undefined {
   return reader.byteString();
 }
 
+// Calls and effects are written out each, though they are alike: an object in between for each row would have to be collected.
+
 /** Elements of a row before those of its outcome. */
 const BEGUN_ELEMENTS = 7;
 

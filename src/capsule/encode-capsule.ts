@@ -156,10 +156,7 @@ export function beginCall(body: CborWriter, call: Begun<CallRecord>): void {
   beginRow(body, call.outcome);
   body.number(call.stage);
   body.number(call.parent);
-  body.number(call.ordinal);
-  body.number(call.at);
-  body.number(call.duration);
-  body.array(call.input.length);
+  writeBegun(body, call);
 }
 
 /** The same of an effect. */
@@ -167,10 +164,17 @@ export function beginEffect(body: CborWriter, effect: Begun<EffectRecord>): void
   beginRow(body, effect.outcome);
   body.text(effect.name);
   body.number(effect.call);
-  body.number(effect.ordinal);
-  body.number(effect.at);
-  body.number(effect.duration);
-  body.array(effect.input.length);
+  writeBegun(body, effect);
+}
+
+function writeBegun(
+  body: CborWriter,
+  { ordinal, at, duration, input }: Begun<CallRecord> | Begun<EffectRecord>,
+): void {
+  body.number(ordinal);
+  body.number(at);
+  body.number(duration);
+  body.array(input.length);
 }
 
 function beginRow(body: CborWriter, { status }: Ended): void {

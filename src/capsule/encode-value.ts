@@ -1022,13 +1022,3 @@ export function encodeValue(snapshot: Held): Uint8Array {
 export function isEncodedAs(snapshot: Held, bytes: Uint8Array): boolean {
   return written(snapshot).holds(bytes);
 }
-
-/** The same, in steps. `writer` may be used for one value after the other. */
-export function* encodeValueInSteps(
-  snapshot: Held,
-  writer: CborWriter = new CborWriter(CHUNK_BYTES),
-): Generator<undefined, Uint8Array> {
-  writer.reset();
-  yield* writer.snapshotInSteps(snapshot);
-  return yield* writer.bytesInSteps();
-}

@@ -27,12 +27,9 @@ export const FLAG_UNPROMPTED = 4;
 /** Of an effect alone. */
 export const FLAG_ITEM = 8;
 const EVENT_BITS = 2;
-const EVENT_NUMBERS: Readonly<Record<EventKind, number>> = {
-  "call-start": 0,
-  "call-end": 1,
-  "effect-start": 2,
-  "effect-end": 3,
-};
+const EVENT_NUMBERS = Object.fromEntries(EVENT_KINDS.map((kind, number) => [kind, number])) as Readonly<
+  Record<EventKind, number>
+>;
 
 /** An event as one number: its kind in the low bits, and the index above them. */
 export function packEvent(kind: EventKind, index: number): number {

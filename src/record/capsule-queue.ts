@@ -68,8 +68,6 @@ export class CapsuleQueue {
   /** Estimated bytes of all that is on its way. */
   #bytes = 0;
   #scheduled = false;
-  /** Whether a run has been encoded. */
-  #isWarm = false;
   /** Until the runs that wait are encoded, if no more of them come. */
   #gathering: NodeJS.Timeout | undefined;
   /** Whether the runs that wait are to be encoded now. */
@@ -240,7 +238,7 @@ export class CapsuleQueue {
     const urgent = this.#bytes * 2 > this.#maximumBytes;
     const slice = urgent
       ? URGENT_SLICE_MILLISECONDS
-      : this.#isWarm
+      : this.#encoder.isCompiled()
         ? SLICE_MILLISECONDS
         : FIRST_SLICE_MILLISECONDS;
     const until = monotonicClock() + slice;
@@ -271,7 +269,6 @@ export class CapsuleQueue {
 
   #encoded(encoder: Encoder, run: WaitingRun, bytes: Uint8Array): void {
     this.#sealing = undefined;
-    this.#isWarm = true;
     const summary = encoder.keptSummary(run.summary, run.kept);
     this.#bytes += bytes.byteLength - run.recording.size;
     this.#batchBytes += bytes.byteLength;

@@ -19,7 +19,7 @@ import {
 } from "../capsule/capsule.js";
 import type { Limits } from "../capsule/limits.js";
 import { Marker, type MarkerReason } from "../capsule/marker.js";
-import { heldCopy, type Held, isSimple, heldSize, takeSnapshot } from "../capsule/snapshot.js";
+import { heldCopy, type Held, isSimple, heldSize, type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
 import { packEvent } from "../capsule/wire.js";
 import { callSite, siteOf } from "./call-site.js";
@@ -413,13 +413,13 @@ export class Recording implements RunListener {
     }
     // A getter may read the clock: what is copied here is not the program reading it.
     beginQuiet();
-    let snapshot: Held;
+    let snapshot: Snapshot;
     try {
       snapshot = takeSnapshot(value, within, classes, onBody);
     } finally {
       endQuiet();
     }
-    this.#size += heldSize(snapshot);
+    this.#size += snapshot.size;
     return snapshot;
   }
 

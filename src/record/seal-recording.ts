@@ -79,6 +79,11 @@ const APPENDED_BYTES = 4096;
 /** Code that is run for the first time is compiled then, which takes more than a millisecond: the first capsule has pauses between. */
 let isWarm = false;
 
+/** Whether what encodes a recording has been run. */
+export function isCompiled(): boolean {
+  return isWarm;
+}
+
 /**
  * A recording as a capsule's bytes: those of `encodeCapsule(sealRecording(…))`, without the capsule in between. Yields
  * as `sealRecording` does.

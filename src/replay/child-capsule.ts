@@ -5,27 +5,8 @@ import type { Recording } from "../record/recording.js";
 import { sealNow } from "./record-run.js";
 import { effectKey } from "./compared-run.js";
 
-/** It is made when it is asked for: that takes about as long as the rest of a replay. */
-export class ChildCapsule {
-  readonly #make: () => Capsule;
-  #capsule: Capsule | undefined;
-
-  /** `changes`: what was otherwise than in the run of `parent`, in lines. */
-  constructor(
-    parent: Capsule,
-    recording: Recording,
-    isReplaced: (stage: string) => boolean,
-    changes: readonly string[],
-  ) {
-    this.#make = () => childOf(parent, recording, isReplaced, changes);
-  }
-
-  get capsule(): Capsule {
-    return (this.#capsule ??= this.#make());
-  }
-}
-
-function childOf(
+/** `changes`: what was otherwise than in the run of `parent`, in lines. */
+export function childCapsule(
   parent: Capsule,
   recording: Recording,
   isReplaced: (stage: string) => boolean,

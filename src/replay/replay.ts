@@ -15,7 +15,7 @@ import { type Entry, entryOf } from "../stage/wrap.js";
 import { streamKindOf } from "../streams/stream-kind.js";
 import { CallSites } from "./call-sites.js";
 import { declarationsOf, declaredChanges } from "./changes.js";
-import { ChildCapsule } from "./child-capsule.js";
+import { childCapsule } from "./child-capsule.js";
 import { ComparedRun } from "./compared-run.js";
 import { RunningComparison } from "./running-comparison.js";
 import { type ConditionOptions, type Conditions, conditionsOf } from "./conditions.js";
@@ -160,13 +160,16 @@ export async function replay<F extends AnyFunction>(
   mustBeThere(capsule, recording, "stage", stages);
   mustBeThere(capsule, recording, "effect", effects);
   const changes = declaredChanges(capsule, declarationsOf(recording));
-  const child = new ChildCapsule(capsule, recording, isStageReplaced, [...given, ...changes]);
+  let made: Capsule | undefined;
+  // When it is asked for: to make it takes about as long as the rest of a replay.
+  const child = (): Capsule =>
+    (made ??= childCapsule(capsule, recording, isStageReplaced, [...given, ...changes]));
   // A replay that was given up is over, though its program may go on, and into the same recording.
   const asRecorded = comparison.isSame && recording.closed;
   const isEffectReplaced = (effect: string): boolean => conductor.isEffectReplaced(effect);
   const divergence = asRecorded
     ? undefined
-    : firstDivergence(capsule, child.capsule, {
+    : firstDivergence(capsule, child(), {
         isStageReplaced,
         isEffectReplaced,
         isSame,
@@ -175,16 +178,16 @@ export async function replay<F extends AnyFunction>(
         siteOf: ({ kind, index }) => sites.of(kind, index),
       });
   const result: Replayed<unknown> = {
-    outcome: outcome === "streamed" ? outcomeOf(child.capsule, host.classes) : outcome,
+    outcome: outcome === "streamed" ? outcomeOf(child(), host.classes) : outcome,
     recorded: outcomeOf(capsule, host.classes),
-    sameOutcome: asRecorded || sameOutcome(capsule, child.capsule, isSame),
+    sameOutcome: asRecorded || sameOutcome(capsule, child(), isSame),
     given,
     environment: compareEnvironments(capsule.environment, currentEnvironment()),
     changes,
     // Where nothing diverged, no effect was called with another input.
-    notes: divergence === undefined ? [] : notesOf(capsule, child.capsule, isEffectReplaced, isSame),
+    notes: divergence === undefined ? [] : notesOf(capsule, child(), isEffectReplaced, isSame),
     get replayed() {
-      return child.capsule;
+      return child();
     },
   };
   // The value is what the entry just returned.

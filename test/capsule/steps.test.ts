@@ -2,12 +2,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/capsule/limits.js";
-import { encodeValue, encodeValueInSteps } from "../../src/capsule/encode-value.js";
+import { encodeValue } from "../../src/capsule/encode-value.js";
 import { takeSnapshot } from "../../src/capsule/snapshot.js";
 import { Recording, type RecordingOptions } from "../../src/record/recording.js";
 import { encodeRecording } from "../../src/record/seal-recording.js";
 import type { Definition } from "../../src/stage/definition.js";
 import type { ObservedCall, ObservedRun } from "../../src/stage/seam.js";
+import { encodeInSteps } from "./encode-in-steps.js";
 import { recordableValues } from "./recordable-values.js";
 
 const rows = (count: number): unknown[] =>
@@ -59,7 +60,7 @@ function drive<T>(steps: Generator<undefined, T>): { readonly result: T; readonl
 describe("what is written in steps has the same bytes", () => {
   test.each(Object.entries(large))("%s", (_name, make) => {
     const snapshot = takeSnapshot(make(), DEFAULT_LIMITS);
-    const { result, milliseconds } = drive(encodeValueInSteps(snapshot));
+    const { result, milliseconds } = drive(encodeInSteps(snapshot));
     expect(Buffer.compare(result, encodeValue(snapshot))).toBe(0);
     expect(milliseconds.length).toBeGreaterThan(1);
   });
@@ -72,7 +73,7 @@ describe("what is written in steps has the same bytes", () => {
           value: values[index % values.length],
         }));
         const snapshot = takeSnapshot(padded, { ...DEFAULT_LIMITS, valueBytes: 16 * 1024 * 1024 });
-        const { result, milliseconds } = drive(encodeValueInSteps(snapshot));
+        const { result, milliseconds } = drive(encodeInSteps(snapshot));
         expect(Buffer.compare(result, encodeValue(snapshot))).toBe(0);
         expect(milliseconds.length).toBeGreaterThan(2);
       }),

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeValue } from "../../src/capsule/decode-value.js";
-import { encodeValue, encodeValueInSteps } from "../../src/capsule/encode-value.js";
+import { encodeValue } from "../../src/capsule/encode-value.js";
+import { encodeInSteps } from "./encode-in-steps.js";
 import { DEFAULT_LIMITS } from "../../src/capsule/limits.js";
 import { takeSnapshot } from "../../src/capsule/snapshot.js";
 
@@ -14,7 +15,7 @@ const FILLS = { ascii: "a", latin: "é", wide: "€", pairs: "🙂", mixed: `${"
 const HEAD_OF_TEXT = 0x60;
 
 function inSteps(text: unknown): Uint8Array {
-  const steps = encodeValueInSteps(takeSnapshot(text, DEFAULT_LIMITS));
+  const steps = encodeInSteps(takeSnapshot(text, DEFAULT_LIMITS));
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
