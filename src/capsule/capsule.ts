@@ -6,7 +6,7 @@ import type { Limits } from "./limits.js";
 import type { Environment } from "./environment.js";
 
 /** The format this library writes, and the newest it reads. It reads all before it. */
-export const CAPSULE_FORMAT = 2;
+export const CAPSULE_FORMAT = 3;
 
 /** Whether this library reads capsules of that format. */
 export function isReadableFormat(format: unknown): format is number {
