@@ -44,6 +44,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     reporters: ["default", "./test/reporter.ts"],
+    exclude: ["**/node_modules/**"],
     testTimeout: process.env["HINDCAST_LONG"] ? 600_000 : 20_000,
     hookTimeout: 60_000,
   },
