@@ -1,6 +1,6 @@
 /** What `hindcast()` is given, and what becomes of it: each function gives an option's value, or says what is wrong with it. */
-import { BUILT_IN_PATCHES, type BuiltInSource, type HttpCapture, type Patches } from "./ambient/ambient.js";
-import type { Undo } from "./ambient/patch.js";
+import { BUILT_IN_CAPTURES, type Captures } from "./ambient/ambient.js";
+import type { Capture } from "./capture/capture.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
 import type { Limits } from "./capsule/limits.js";
 import type { ContractMode } from "./contract/contract.js";
@@ -9,7 +9,7 @@ import { HindcastError } from "./errors.js";
 import type { Failure, Logger } from "./record/failure-report.js";
 import { keep, type KeepRule, priorityOf } from "./record/keep.js";
 import type { VersionSource } from "./stage/definition.js";
-import type { CaptureSource } from "./stage/seam.js";
+import type { BuiltInSource } from "./stage/seam.js";
 import { memoryStore } from "./stores/memory-store.js";
 import type { Store } from "./stores/store.js";
 
@@ -25,12 +25,14 @@ export interface HindcastOptions {
   /** The seed of runs whose pipeline and caller give none. Default: drawn for each run. */
   readonly seed?: number | (() => number);
   /**
-   * What runs read from their platform without declaring it: all of it (the default), none, or by source.
-   * Clients of `node:http` only where `http` is given: `httpCapture()` of `hindcast/http`.
+   * What runs read without declaring it: all of what the library captures by itself (the default), none, or by
+   * source. What more there is to capture is given under its name: `{ http: httpCapture(), pg: pgCapture(pg) }`.
    */
   readonly capture?:
     | boolean
-    | (Partial<Readonly<Record<BuiltInSource, boolean>>> & { readonly http?: HttpCapture | false });
+    | (Partial<Readonly<Record<BuiltInSource, boolean>>> & {
+        readonly [name: string]: Capture | boolean | undefined;
+      });
   /** How much of a value and of a run is recorded. */
   readonly limits?: Partial<Limits>;
   /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
@@ -155,29 +157,60 @@ export function modeOf(mode: ContractMode | undefined, what: string): ContractMo
   return mode;
 }
 
-export function capturesOf({ capture = true }: HindcastOptions): Patches {
-  if (typeof capture === "boolean") return new Map(capture ? BUILT_IN_PATCHES : []);
-  for (const name of Object.keys(capture)) {
-    if (name !== "http" && !BUILT_IN_PATCHES.has(name as BuiltInSource)) {
-      const known = [...BUILT_IN_PATCHES.keys(), "http"].join(", ");
-      throw new HindcastError(
-        "invalid-options",
-        `hindcast({ capture }) has no source "${name}"; the sources are ${known}.`,
-      );
-    }
+export function capturesOf({ capture = true }: HindcastOptions): Captures {
+  if (typeof capture === "boolean") return new Map<string, Capture>(capture ? BUILT_IN_CAPTURES : []);
+  const captures = new Map<string, Capture>(
+    [...BUILT_IN_CAPTURES].filter(([source]) => capture[source] ?? true),
+  );
+  for (const [name, given] of Object.entries(capture)) {
+    if (BUILT_IN_CAPTURES.has(name as BuiltInSource)) mustBeSwitch(name, given);
+    else if (given === undefined || given === false) mustBeKnown(name, given);
+    else captures.set(name, captureOf(name, given));
   }
-  const { http = false } = capture;
-  if (http !== false && typeof (http as Partial<HttpCapture> | null)?.patch !== "function") {
+  return captures;
+}
+
+function mustBeSwitch(name: string, given: unknown): void {
+  if (given === undefined || typeof given === "boolean") return;
+  throw new HindcastError(
+    "invalid-options",
+    `hindcast({ capture: { ${name} } }): give true or false; the library captures it by itself.`,
+  );
+}
+
+/** What the library has a capture for. */
+const GIVEN_CAPTURES = ["http", "pg", "knex", "redis", "undici", "mcp", "sqlite", "mysql", "mongodb"];
+
+/** To leave away what there is no capture for is a mistake in writing. */
+function mustBeKnown(name: string, given: false | undefined): void {
+  if (given === undefined || GIVEN_CAPTURES.includes(name)) return;
+  throw unknownSource(name);
+}
+
+function captureOf(name: string, given: unknown): Capture {
+  const capture = given as Partial<Capture> | null;
+  if (typeof capture !== "object" || typeof capture?.patch !== "function") {
+    if (!GIVEN_CAPTURES.includes(name)) throw unknownSource(name);
     throw new HindcastError(
       "invalid-options",
-      "hindcast({ capture: { http } }): give httpCapture() of hindcast/http, or false.",
+      `hindcast({ capture: { ${name} } }): give ${name}Capture(…) of hindcast/${name}, or false.`,
     );
   }
-  const patches = new Map<CaptureSource, () => Undo[]>(
-    [...BUILT_IN_PATCHES].filter(([source]) => capture[source] ?? true),
+  if (capture.name !== name) {
+    throw new HindcastError(
+      "invalid-options",
+      `hindcast({ capture: { ${name} } }) is given the capture "${String(capture.name)}": give it under its own name, { ${String(capture.name)}: … }.`,
+    );
+  }
+  return capture as Capture;
+}
+
+function unknownSource(name: string): HindcastError {
+  const known = [...BUILT_IN_CAPTURES.keys(), ...GIVEN_CAPTURES].join(", ");
+  return new HindcastError(
+    "invalid-options",
+    `hindcast({ capture }) has no source "${name}"; the sources are ${known}, and captures of your own.`,
   );
-  if (http !== false) patches.set("http", http.patch);
-  return patches;
 }
 
 export function queueBytesOf({ queueBytes = DEFAULT_QUEUE_BYTES }: HindcastOptions): number {

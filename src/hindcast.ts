@@ -1,6 +1,6 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
-import { captureAmbient, type Patches } from "./ambient/ambient.js";
+import { captureAmbient, type Captures } from "./ambient/ambient.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
 import { resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
@@ -147,7 +147,7 @@ type AnyOptions = {
 /** What a replay needs of an instance. */
 export interface ReplayHost extends Host {
   readonly recordingOptions: RecordingOptions;
-  readonly captures: Patches;
+  readonly captures: Captures;
   /** By name, those whose instances it can give back. */
   readonly classes: ReadonlyMap<string, RecordableClass>;
 }
@@ -165,7 +165,7 @@ class Instance implements Hindcast, ReplayHost {
   readonly store: Store;
   readonly recordingOptions: RecordingOptions;
   readonly classes: ReadonlyMap<string, RecordableClass>;
-  readonly captures: Patches;
+  readonly captures: Captures;
   readonly ingest = this.#factory("ingest") as Hindcast["ingest"];
   readonly feature = this.#factory("feature") as Hindcast["feature"];
   readonly infer = this.#factory("infer") as Hindcast["infer"];

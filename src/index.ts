@@ -1,5 +1,6 @@
 export type { CapsuleSummary, StageKind, Version } from "./capsule/capsule.js";
 export type { RecordableClass } from "./capsule/decode-value.js";
+export type { Capture } from "./capture/capture.js";
 export type { Limits } from "./capsule/limits.js";
 export type { ContractMode } from "./contract/contract.js";
 export type { Schema, SchemaInput, SchemaOutput } from "./contract/standard-schema.js";
@@ -25,7 +26,7 @@ export type { Failure, Logger } from "./record/failure-report.js";
 export { type KeepRule, keep } from "./record/keep.js";
 export type { RunSummary } from "./record/recording.js";
 export type { Conversion } from "./stage/definition.js";
-export type { CaptureSource, FailureSource } from "./stage/seam.js";
+export type { BuiltInSource, CaptureSource, FailureSource } from "./stage/seam.js";
 export type { StageDecorator } from "./stage/decorator.js";
 export type {
   DataOptions,

@@ -3,7 +3,8 @@
  * process's: made when the first instance asks for them, undone when the last has let go.
  */
 import { syncBuiltinESMExports } from "node:module";
-import type { CaptureSource } from "../stage/seam.js";
+import type { Capture } from "../capture/capture.js";
+import type { BuiltInSource } from "../stage/seam.js";
 import { patchAbortSignal } from "./abort-source.js";
 import { patchBodies } from "./body-source.js";
 import { patchClock } from "./clock-source.js";
@@ -14,41 +15,48 @@ import { patchRandom } from "./random-source.js";
 import { patchTimers } from "./timer-source.js";
 import { patchUndeclared } from "./undeclared-source.js";
 
-/** The sources that the library captures by itself. */
-export type BuiltInSource = Exclude<CaptureSource, HttpCapture["source"]>;
+/** What is captured, by name. */
+export type Captures = ReadonlyMap<string, Capture>;
 
-/** Captures clients of `node:http` and `node:https`; `httpCapture()` of `hindcast/http` makes one. */
-export interface HttpCapture {
-  readonly source: "http";
-  readonly patch: () => Undo[];
-}
+const builtIn = (name: BuiltInSource, patch: Capture["patch"]): readonly [BuiltInSource, Capture] => [
+  name,
+  { name, patch },
+];
 
-/** How each source is captured. */
-export type Patches = ReadonlyMap<CaptureSource, () => Undo[]>;
-
-export const BUILT_IN_PATCHES: ReadonlyMap<BuiltInSource, () => Undo[]> = new Map([
-  ["random", () => [patchRandom()]],
-  ["clock", patchClock],
-  ["crypto", patchCrypto],
-  ["timers", () => [...patchTimers(), patchAbortSignal()]],
-  ["bodies", patchBodies],
-  ["fetch", patchFetch],
-  ["undeclared", patchUndeclared],
+/** What the library captures by itself. */
+export const BUILT_IN_CAPTURES: ReadonlyMap<BuiltInSource, Capture> = new Map([
+  builtIn("random", () => [patchRandom()]),
+  builtIn("clock", patchClock),
+  builtIn("crypto", patchCrypto),
+  builtIn("timers", () => [...patchTimers(), patchAbortSignal()]),
+  builtIn("bodies", patchBodies),
+  builtIn("fetch", patchFetch),
+  builtIn("undeclared", patchUndeclared),
 ]);
 
-const installed = new Map<CaptureSource, { users: number; readonly undo: readonly Undo[] }>();
+/** A capture that patches is in use by `users` instances. `target` is what it patches, where it says so. */
+interface Installed {
+  readonly name: string;
+  readonly target: object | undefined;
+  readonly undo: readonly Undo[];
+  users: number;
+}
 
-/** Captures the sources of `patches` until the returned function is called. */
-export function captureAmbient(patches: Patches): Undo {
-  const mine = [...patches.keys()];
+const installed: Installed[] = [];
+
+/** Captures by `captures` until the returned function is called. */
+export function captureAmbient(captures: Captures): Undo {
+  const mine: Installed[] = [];
   let patched = false;
-  for (const [source, make] of patches) {
-    const known = installed.get(source);
-    if (known !== undefined) known.users += 1;
-    else {
-      installed.set(source, { users: 1, undo: make() });
+  for (const { name, target, patch } of captures.values()) {
+    let known = installed.find((one) => one.name === name && one.target === target);
+    if (known === undefined) {
+      known = { name, target, undo: patch(), users: 0 };
+      installed.push(known);
       patched = true;
     }
+    known.users += 1;
+    mine.push(known);
   }
   // Named imports of built-in modules are copies, which only this brings up to date.
   if (patched) syncBuiltinESMExports();
@@ -62,12 +70,10 @@ export function captureAmbient(patches: Patches): Undo {
 }
 
 /** Whether nobody has it captured any more. */
-function release(source: CaptureSource): boolean {
-  const known = installed.get(source);
-  if (known === undefined) return false;
-  known.users -= 1;
-  if (known.users > 0) return false;
-  installed.delete(source);
-  for (const undo of [...known.undo].reverse()) undo();
+function release(one: Installed): boolean {
+  one.users -= 1;
+  if (one.users > 0) return false;
+  installed.splice(installed.indexOf(one), 1);
+  for (const undo of [...one.undo].reverse()) undo();
   return true;
 }

@@ -4,17 +4,17 @@
  */
 import http from "node:http";
 import https from "node:https";
-import type { HttpCapture } from "../ambient/ambient.js";
 import { type Captured, captured } from "../ambient/captured.js";
 import { patch, resemble, type Undo } from "../ambient/patch.js";
+import type { Capture } from "../capture/capture.js";
 import { effectNotRecorded } from "../effects/effect.js";
 import { activeCall } from "../stage/scopes.js";
 import { startExchange } from "./exchange.js";
 import { readRequest } from "./request-arguments.js";
 
 /** Captures what clients of `node:http` and `node:https` exchange: `hindcast({ capture: { http: httpCapture() } })`. */
-export function httpCapture(): HttpCapture {
-  return { source: "http", patch: () => [...patchModule(http), ...patchModule(https)] };
+export function httpCapture(): Capture {
+  return { name: "http", patch: () => [...patchModule(http), ...patchModule(https)] };
 }
 
 type HttpModule = typeof http | typeof https;

@@ -1,3 +1,3 @@
 /** `hindcast/http`: exchanges of `node:http` and `node:https` clients as effects. */
-export type { HttpCapture } from "../ambient/ambient.js";
+export type { Capture } from "../capture/capture.js";
 export { httpCapture } from "./http-capture.js";

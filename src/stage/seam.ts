@@ -44,25 +44,19 @@ export interface ObservedCall {
 }
 
 /**
- * What a run reads from its platform without declaring it:
+ * What the library captures by itself of what a run reads from its platform:
  * - `random`: `Math.random`
  * - `clock`: `Date`, `performance.now`, `process.hrtime`
  * - `crypto`: randomness of `node:crypto` and Web Crypto
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
  * - `bodies`: reading a Blob, and a Request or Response that came from outside
  * - `fetch`: exchanges by `fetch`, bodies included
- * - `http`: exchanges by clients of `node:http` and `node:https`, with `httpCapture()` of `hindcast/http`
  * - `undeclared`: what is not captured, such as sockets, files and workers; it is noticed
  */
-export type CaptureSource =
-  | "random"
-  | "clock"
-  | "crypto"
-  | "timers"
-  | "bodies"
-  | "fetch"
-  | "http"
-  | "undeclared";
+export type BuiltInSource = "random" | "clock" | "crypto" | "timers" | "bodies" | "fetch" | "undeclared";
+
+/** The name of a capture: one of the library's own, or one that is given, such as `http` or `pg`. */
+export type CaptureSource = string;
 
 /** One effect of a run: its key is the call it happens in, its name, and its ordinal there. */
 export interface EffectCall extends Conversions {

@@ -17,8 +17,10 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "memoryStore",
     ],
     types: [
+      "BuiltInSource",
       "CapsuleQuery",
       "CapsuleSummary",
+      "Capture",
       "CaptureSource",
       "ContractIssue",
       "ContractMode",
@@ -60,9 +62,24 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "VersionOptions",
     ],
   },
+  "hindcast/capture": {
+    values: ["defineCapture"],
+    types: [
+      "Capture",
+      "CaptureDefinition",
+      "CaptureTools",
+      "CapturedEffect",
+      "CapturedMethod",
+      "CapturedOutcome",
+      "CapturedRun",
+      "MethodSubstitute",
+      "ResultConversion",
+      "Undo",
+    ],
+  },
   "hindcast/http": {
     values: ["httpCapture"],
-    types: ["HttpCapture"],
+    types: ["Capture"],
   },
   "hindcast/replay": {
     values: [
