@@ -51,6 +51,7 @@ import type {
 import { mustBeFunction, nameOf, wrapStage } from "./stage/wrap.js";
 import type { Store } from "./stores/store.js";
 import { SEED_BAGGAGE } from "./telemetry/names.js";
+import { keepTelemetryQuiet } from "./telemetry/quiet-telemetry.js";
 import { createSpanListener } from "./telemetry/spans.js";
 import { unawaited } from "./unawaited.js";
 import { LIBRARY_VERSION } from "./version.js";
@@ -256,6 +257,7 @@ class Instance implements Hindcast, ReplayHost {
     if (isQuiet()) return undefined;
     const recorded = this.#keep.length > 0 && this.#closing === undefined;
     const spans = this.#spanListener();
+    if (recorded) this.#keepTelemetryQuiet();
     if (!recorded && spans === undefined) return undefined;
     this.#started += 1;
     const listeners: RunListener[] = [];
@@ -396,6 +398,14 @@ class Instance implements Hindcast, ReplayHost {
     } catch (error) {
       this.#report("listener", error);
       return undefined;
+    }
+  }
+
+  #keepTelemetryQuiet(): void {
+    try {
+      keepTelemetryQuiet();
+    } catch (error) {
+      this.#report("listener", error);
     }
   }
 

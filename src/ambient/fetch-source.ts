@@ -7,6 +7,7 @@ import { streamKindOf } from "../streams/stream-kind.js";
 import { abortsOfBodies } from "../streams/stream-source.js";
 import { captured, nextEffect } from "./captured.js";
 import { withoutCredentials } from "./credentials.js";
+import { isPropagationHeader } from "./propagation-headers.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
 type Fetch = typeof globalThis.fetch;
@@ -62,26 +63,34 @@ function requestOf(input: Input, init: Init | undefined): readonly unknown[] {
   const options: Record<string, unknown> = {};
   if (input instanceof Request) {
     options["method"] = input.method;
-    options["headers"] = headersOf(input.headers);
+    options["headers"] = headersOf(input.headers) ?? {};
   }
   const { method, headers, body, redirect } = init ?? {};
   if (method !== undefined) options["method"] = method;
-  if (headers !== undefined) options["headers"] = headersOf(headers);
+  const said = headers === undefined ? undefined : headersOf(headers);
+  if (said !== undefined) options["headers"] = said;
   if (body !== undefined && body !== null) options["body"] = bodyOf(body);
   if (redirect !== undefined) options["redirect"] = redirect;
   return [input instanceof Request ? input.url : String(input), options];
 }
 
-function headersOf(headers: NonNullable<Init["headers"]>): Record<string, string> {
+/** Undefined where tracing alone has said something. */
+function headersOf(headers: NonNullable<Init["headers"]>): Record<string, string> | undefined {
   const shown: Record<string, string> = {};
+  let shows = false;
+  let traced = false;
   try {
     for (const [name, value] of new Headers(headers)) {
-      shown[name] = withoutCredentials(name, value);
+      if (isPropagationHeader(name)) traced = true;
+      else {
+        shows = true;
+        shown[name] = withoutCredentials(name, value);
+      }
     }
   } catch {
     return {}; // headers that are none: fetch itself says so to the program
   }
-  return shown;
+  return traced && !shows ? undefined : shown;
 }
 
 function bodyOf(body: NonNullable<Init["body"]>): unknown {

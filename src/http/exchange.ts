@@ -15,6 +15,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { type Captured, nextEffect } from "../ambient/captured.js";
 import { withoutCredentials } from "../ambient/credentials.js";
+import { isPropagationHeader } from "../ambient/propagation-headers.js";
 import { effectNotRecorded } from "../effects/effect.js";
 import type { Outcome } from "../stage/definition.js";
 import { suspend } from "../stage/scopes.js";
@@ -193,7 +194,7 @@ class Exchange implements FarEnd {
     const { program } = this;
     const headers: [string, unknown][] = [];
     const add = (name: string, value: unknown): void => {
-      headers.push([name, withoutCredentials(name, value)]);
+      if (!isPropagationHeader(name)) headers.push([name, withoutCredentials(name, value)]);
     };
     for (const name of program.getRawHeaderNames()) add(name, program.getHeader(name));
     // A list is sent as it is, and is not to be asked for.

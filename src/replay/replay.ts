@@ -25,9 +25,10 @@ import { type CapsuleSource, readCapsule } from "./read-capsule.js";
 import { RecordedRun } from "./recorded-run.js";
 import { type Asked, askingsOf, streamedOutcome } from "./streamed-outcome.js";
 import { isReplaced, type Pace, ReplayingConductor, type Substitute } from "./replaying-conductor.js";
+import { type TelemetryOfReplay, type TelemetryOptions, telemetryOfReplay } from "./telemetry-of-replay.js";
 import { sameNumber, type Tolerance } from "./tolerance.js";
 
-export interface ReplayOptions extends ConditionOptions {
+export interface ReplayOptions extends ConditionOptions, TelemetryOptions {
   /**
    * By stage: `"live"` runs its code (the default), `"recorded"` gives what is recorded of it, and a
    * function stands in for it.
@@ -145,11 +146,21 @@ export async function replay<F extends AnyFunction>(
     stuck,
     report: host.recordingOptions.report,
   });
+  const telemetry = telemetryOfReplay(capsule, options, host.recordingOptions.report);
   // The instance may have been closed, and have let go of what it captures.
   const release = captureAmbient(host.captures);
   let outcome: Executed;
   try {
-    const executed = execute(host, found, recorded, conditions, recording, conductor, options.self);
+    const executed = execute(
+      host,
+      found,
+      recorded,
+      conditions,
+      recording,
+      conductor,
+      options.self,
+      telemetry,
+    );
     outcome = await Promise.race([executed, gaveUp]);
   } finally {
     conductor.stop();
@@ -234,6 +245,7 @@ async function execute(
   recording: Recording,
   conductor: ReplayingConductor,
   self: unknown,
+  telemetry: TelemetryOfReplay,
 ): Promise<Executed> {
   const { capsule } = recorded;
   const run = new Run({
@@ -242,7 +254,7 @@ async function execute(
     seed: capsule.seed,
     startedAt: capsule.startedAt,
     definition,
-    listeners: [recording, conductor],
+    listeners: [...telemetry.listeners, recording, conductor],
     conductor,
     captures: host.captures,
     report: () => undefined,
@@ -254,7 +266,9 @@ async function execute(
     convertInput(definition.revive, inputOf(capsule, host.classes), host.recordingOptions.report);
   const input = conditions.input ?? recordedInput();
   try {
-    const value: unknown = await callInRun(run, undefined, definition, body, self, input);
+    const value: unknown = await telemetry.within(() =>
+      callInRun(run, undefined, definition, body, self, input),
+    );
     if (run.closed) return { status: "ok", value };
     // A stream: the record tells how it was read.
     if (streamKindOf(value) === "generator") readAgain(value as Generator, askingsOf(capsule, host.classes));

@@ -26,3 +26,20 @@ export function quietly<T>(body: () => T): T {
     depth -= 1;
   }
 }
+
+/**
+ * What calls `body` as loud as it is now, however quiet it has become by then: the program's own code, called
+ * back by what is quiet.
+ */
+export function asLoudAsNow(): <T>(body: () => T) => T {
+  const loudness = depth;
+  return (body) => {
+    const quieter = depth;
+    depth = loudness;
+    try {
+      return body();
+    } finally {
+      depth = quieter;
+    }
+  };
+}

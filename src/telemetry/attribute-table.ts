@@ -11,6 +11,7 @@ import {
   MODEL_NAME,
   MODEL_VERSION,
   OPERATION,
+  REPLAY,
   SEED,
   STAGE_KIND,
   STAGE_NAME,
@@ -60,5 +61,11 @@ export const ATTRIBUTE_TABLE: readonly AttributeDescription[] = [
   { name: OPERATION, type: "string", on: "tools and agents", meaning: "execute_tool or invoke_agent" },
   { name: TOOL_NAME, type: "string", on: "tools", meaning: "the tool" },
   { name: AGENT_NAME, type: "string", on: "agents", meaning: "the agent" },
+  {
+    name: REPLAY,
+    type: "string",
+    on: "spans of a replay",
+    meaning: "the id of the capsule that is replayed",
+  },
   { name: ERROR_TYPE, type: "string", on: "calls that threw", meaning: "code or class of the error" },
 ];

@@ -4,6 +4,8 @@
  * inference that is not generative, so those are under `hindcast.*`. `ATTRIBUTE_TABLE` says what each means.
  */
 export const CAPSULE_ID = "hindcast.capsule.id";
+/** On the spans, measurements and log records of a replay that is asked for them: the capsule that is replayed. */
+export const REPLAY = "hindcast.replay";
 export const STAGE_NAME = "hindcast.stage.name";
 export const STAGE_KIND = "hindcast.stage.kind";
 export const SEED = "hindcast.seed";

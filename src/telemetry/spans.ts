@@ -1,11 +1,11 @@
 /**
  * One span for each call, with its kind, versions and seed. Payloads never go on spans: the root
- * span carries the capsule's id instead. A replay has no listener of this kind, and so no spans.
+ * span carries the capsule's id instead. A replay has a listener of this kind only where it is asked for spans.
  */
 import {
   type Attributes,
   type Context,
-  ProxyTracerProvider,
+  type ProxyTracerProvider,
   type Span,
   SpanStatusCode,
   type Tracer,
@@ -36,7 +36,7 @@ import {
   TOOL_NAME,
   VIOLATIONS,
 } from "./names.js";
-import { keepProcessorOutOfRuns } from "./span-processor.js";
+import { quietTracer } from "./quiet-tracer.js";
 
 /** What is kept of a call on itself until it has ended. */
 interface Traced {
@@ -49,16 +49,17 @@ let known: { readonly provider: TracerProvider; readonly listener: RunListener }
 /** What makes spans, or undefined where no tracer provider is registered. The same one as long as the provider is. */
 export function createSpanListener(version: string): RunListener | undefined {
   const registered = trace.getTracerProvider();
-  const isProxy = registered instanceof ProxyTracerProvider;
+  // That of another copy of the API is of another class.
+  const isProxy = "getDelegate" in registered && "getDelegateTracer" in registered;
   // Who has registered none has a delegate that does nothing.
-  const provider = isProxy ? registered.getDelegate() : registered;
+  const provider = isProxy ? (registered as ProxyTracerProvider).getDelegate() : registered;
   if (known?.provider === provider) return known.listener;
-  if (isProxy) {
-    const tracer = registered.getDelegateTracer(SCOPE_NAME, version);
-    if (tracer === undefined) return undefined;
-    keepProcessorOutOfRuns(tracer);
+  if (isProxy && (registered as ProxyTracerProvider).getDelegateTracer(SCOPE_NAME, version) === undefined) {
+    return undefined;
   }
-  known = { provider, listener: spanListener(provider.getTracer(SCOPE_NAME, version)) };
+  const tracer = provider.getTracer(SCOPE_NAME, version);
+  quietTracer(tracer);
+  known = { provider, listener: spanListener(tracer) };
   return known.listener;
 }
 
@@ -67,7 +68,8 @@ function spanListener(tracer: Tracer): RunListener {
     callStarted(call, _input, context): Context {
       const span = tracer.startSpan(spanName(call.definition), { attributes: attributesOf(call) }, context);
       call.telemetry = { span, violations: 0 } satisfies Traced;
-      if (call.parent === undefined) call.run.trace = identityOf(span);
+      // A replay's is the recorded one: the program may ask for it.
+      if (call.parent === undefined) call.run.trace ??= identityOf(span);
       return trace.setSpan(context, span);
     },
     // Calls that nobody waited for go on after their run; their spans end with them.
