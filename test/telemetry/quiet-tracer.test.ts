@@ -42,7 +42,7 @@ async function traced(tracer: Tracer): Promise<unknown> {
   own.addEvent("begun").setAttribute("b", 2).setAttributes({ c: 3 }).updateName("own, renamed");
   await tracer.startActiveSpan("around", async (span) => {
     drawn.push(Math.random(), Date.now());
-    await null;
+    await Promise.resolve();
     context.with(trace.setSpan(context.active(), own), () => {
       tracer.startActiveSpan("inner", {}, (inner) => {
         drawn.push(Math.random());
