@@ -8,12 +8,16 @@ import type { BuiltInSource } from "../stage/seam.js";
 import { patchAbortSignal } from "./abort-source.js";
 import { patchBodies } from "./body-source.js";
 import { patchClock } from "./clock-source.js";
+import { patchCompression } from "./compression-source.js";
 import { patchCrypto } from "./crypto-source.js";
 import { patchFetch } from "./fetch-source.js";
+import { patchKeys } from "./key-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
+import { patchSubtle } from "./subtle-source.js";
 import { patchTimers } from "./timer-source.js";
 import { patchUndeclared } from "./undeclared-source.js";
+import { patchWebAssembly } from "./web-assembly-source.js";
 
 /** What is captured, by name. */
 export type Captures = ReadonlyMap<string, Capture>;
@@ -27,10 +31,11 @@ const builtIn = (name: BuiltInSource, patch: Capture["patch"]): readonly [BuiltI
 export const BUILT_IN_CAPTURES: ReadonlyMap<BuiltInSource, Capture> = new Map([
   builtIn("random", () => [patchRandom()]),
   builtIn("clock", patchClock),
-  builtIn("crypto", patchCrypto),
+  builtIn("crypto", () => [...patchCrypto(), ...patchKeys(), ...patchSubtle()]),
   builtIn("timers", () => [...patchTimers(), patchAbortSignal()]),
   builtIn("bodies", patchBodies),
   builtIn("fetch", patchFetch),
+  builtIn("computation", () => [...patchCompression(), ...patchWebAssembly()]),
   builtIn("undeclared", patchUndeclared),
 ]);
 

@@ -1,11 +1,9 @@
 /**
- * Operations that ask once and answer once, by a callback or a promise: files, name resolution, and what
- * the platform computes on threads of its own. Those that only write are left alone.
+ * Operations that ask once and answer once, by a callback or a promise: files and name resolution. Those that only write are
+ * left alone, and so is what the platform computes on threads of its own: that is captured.
  */
-import crypto from "node:crypto";
 import dns from "node:dns";
 import fs from "node:fs";
-import zlib from "node:zlib";
 import { patch, resemble, type Undo } from "./patch.js";
 import { answered, type Method, suspect, type Suspect } from "./undeclared.js";
 
@@ -14,14 +12,10 @@ type Settled = (this: unknown, ...outcome: unknown[]) => unknown;
 
 const FILE = "a file";
 const NAMES = "name resolution";
-const THREADS = "work on another thread";
 
 const READS = /^(?:access|exists|fstat|lstat|opendir|readFile|readdir|readlink|readv|realpath|stat|statfs)$/;
 const HANDLE_READS = /^(?:read|readFile|readv|stat)$/;
 const RESOLUTIONS = /^(?:lookup|resolve|reverse)/;
-const COMPUTATIONS =
-  /^(?:pbkdf2|scrypt|hkdf|generateKey|generateKeyPair|generatePrime|checkPrime|randomFill)$/;
-const COMPRESSIONS = /^(?:gzip|gunzip|unzip|(?:de|in)flate(?:Raw)?|(?:brotli|zstd)(?:Compress|Decompress))$/;
 
 export function patchOperations(): Undo[] {
   return [
@@ -35,14 +29,6 @@ export function patchOperations(): Undo[] {
     ...[dns.promises, dns.promises.Resolver.prototype].flatMap((target) =>
       patchAll(target, RESOLUTIONS, NAMES, givesPromise),
     ),
-    ...patchAll(crypto, COMPUTATIONS, THREADS, takesCallback),
-    ...patchAll(
-      Object.getPrototypeOf(crypto.webcrypto.subtle) as object,
-      /^(?!constructor)/,
-      THREADS,
-      givesPromise,
-    ),
-    ...patchAll(zlib, COMPRESSIONS, THREADS, takesCallback),
   ];
 }
 

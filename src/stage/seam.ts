@@ -51,9 +51,18 @@ export interface ObservedCall {
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
  * - `bodies`: reading a Blob, and a Request or Response that came from outside
  * - `fetch`: exchanges by `fetch`, bodies included
+ * - `computation`: what the platform computes on threads of its own and gives the same whenever it is asked, as compression
  * - `undeclared`: what is not captured, such as sockets, files and workers; it is noticed
  */
-export type BuiltInSource = "random" | "clock" | "crypto" | "timers" | "bodies" | "fetch" | "undeclared";
+export type BuiltInSource =
+  | "random"
+  | "clock"
+  | "crypto"
+  | "timers"
+  | "bodies"
+  | "fetch"
+  | "computation"
+  | "undeclared";
 
 /** The name of a capture: one of the library's own, or one that is given, such as `http` or `pg`. */
 export type CaptureSource = string;
