@@ -16,6 +16,11 @@ import type { Store } from "./stores/store.js";
 export interface HindcastOptions {
   /** The service's name, or its name and version. */
   readonly service: string | { readonly name: string; readonly version: string };
+  /**
+   * The revision of its source. Default: what the environment says (`GITHUB_SHA`, `VERCEL_GIT_COMMIT_SHA` and the
+   * like), or what is checked out in the nearest `.git` above the main module when the process starts.
+   */
+  readonly revision?: string;
   /** Where capsules go. Default: `memoryStore()`, a ring of the newest 1,000. */
   readonly store?: Store;
   /** Which runs are kept: by any of these rules. Default: all. An empty list records nothing. */
@@ -79,6 +84,16 @@ export function serviceOf({ service }: HindcastOptions): { name: string; version
     throw new HindcastError("invalid-options", "hindcast({ service: { version } }): give a text.");
   }
   return { name, version };
+}
+
+export function revisionOf({ revision }: HindcastOptions): string | undefined {
+  if (revision !== undefined && (typeof revision !== "string" || revision === "")) {
+    throw new HindcastError(
+      "invalid-options",
+      "hindcast({ revision }): give a text, such as a commit's hash.",
+    );
+  }
+  return revision;
 }
 
 export function mustBeHooks({ onError, logger, classes, waitUntil }: HindcastOptions): void {

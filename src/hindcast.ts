@@ -18,6 +18,7 @@ import {
   mustBeSeed,
   mustBeSeedSource,
   queueBytesOf,
+  revisionOf,
   rulesOf,
   serviceOf,
   shutdownOf,
@@ -213,6 +214,8 @@ class Instance implements Hindcast, ReplayHost {
     this.recordingOptions = {
       service,
       writer: `hindcast ${LIBRARY_VERSION}`,
+      revision: revisionOf(options),
+      captures: [...this.captures.keys()],
       limits: resolveLimits(options.limits),
       classes: new Set(this.classes.keys()),
       ended: this.#runEnded,

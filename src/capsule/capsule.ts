@@ -44,6 +44,8 @@ export interface StageRecord {
   readonly model: Version | undefined;
   readonly input: ContractIdentity | undefined;
   readonly output: ContractIdentity | undefined;
+  /** SHA-256 of its source text; undefined where that says nothing, and in capsules of formats 1 and 2. */
+  readonly source?: string | undefined;
 }
 
 /** Index into `Capsule.values`. */
@@ -165,6 +167,10 @@ export interface Capsule {
   readonly trace: { readonly traceId: string; readonly spanId: string } | undefined;
   readonly environment: Environment;
   readonly limits: Limits;
+  /** Revision of the source in its version control, where it could be known. */
+  readonly revision?: string | undefined;
+  /** Names of what was captured without being declared; undefined in capsules of formats 1 and 2. */
+  readonly captures?: readonly string[] | undefined;
   readonly replayable: Replayability;
   /** Why it was kept: the name of the rule. */
   readonly kept: string;

@@ -196,6 +196,8 @@ function fromWire(body: Record<string, unknown>, tables: Tables, format: number)
     trace: trace && { traceId: text(trace[0], "trace"), spanId: text(trace[1], "trace") },
     environment: environmentFromWire(body["environment"]),
     limits: limitsFromWire(body["limits"]),
+    revision: optional(body["revision"], "revision", text),
+    captures: optional(body["captures"], "captures", list)?.map((name) => text(name, "captures")),
     replayable: {
       exact: body["exact"] === true,
       reasons: list(body["reasons"], "reasons").map((wireReason, position) => {
@@ -402,6 +404,7 @@ function stageFromWire(wire: unknown, position: number): StageRecord {
     model: optional(stage[3], where, version),
     input: optional(stage[4], where, contract),
     output: optional(stage[5], where, contract),
+    source: optional(stage[6], where, text),
   };
 }
 

@@ -58,7 +58,7 @@ export function encodeCapsule(capsule: Capsule): Uint8Array {
 // What a body begins with. The fields that are the same in many capsules are written once for all of them.
 
 /** Of `parent` and what else is no table, there are so many. */
-const FIELDS = 12;
+const FIELDS = 14;
 const TABLES = 6;
 
 /** Fields with the same bytes in many capsules: those before the name of the pipeline, and those behind the trace. */
@@ -69,7 +69,9 @@ export function sharedFields({
   service,
   environment,
   limits,
-}: Pick<Capsule, "writer" | "service" | "environment" | "limits">): SharedFields {
+  revision,
+  captures,
+}: Pick<Capsule, "writer" | "service" | "environment" | "limits" | "revision" | "captures">): SharedFields {
   const fields = new CborWriter();
   fields.text("writer");
   fields.text(writer);
@@ -80,6 +82,10 @@ export function sharedFields({
   fields.value(environment);
   fields.text("limits");
   fields.value(limits);
+  fields.text("revision");
+  fields.value(revision);
+  fields.text("captures");
+  fields.value(captures && [...captures]);
   const bytes = fields.bytes();
   return [bytes.subarray(0, between), bytes.subarray(between)];
 }
@@ -130,14 +136,15 @@ export function beginTable(body: CborWriter, name: TableName, rows: number): voi
 }
 
 export function writeStage(body: CborWriter, stage: StageRecord): void {
-  const { name, kind, data, model, input, output } = stage;
-  body.array(6);
+  const { name, kind, data, model, input, output, source } = stage;
+  body.array(7);
   body.text(name);
   body.text(kind);
   body.value(data && versionToWire(data));
   body.value(model && versionToWire(model));
   body.value(input && [input.name, input.hash]);
   body.value(output && [output.name, output.hash]);
+  body.value(source);
 }
 
 function versionToWire({ name, version, digest }: Version): unknown[] {

@@ -36,6 +36,10 @@ import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamI
 export interface RecordingOptions {
   readonly service: { readonly name: string; readonly version: string | undefined };
   readonly writer: string;
+  /** Of the source, where the instance was told it. */
+  readonly revision: string | undefined;
+  /** Names of what is captured. */
+  readonly captures: readonly string[];
   readonly limits: Limits;
   /** Names of the classes whose instances a replay can give back. */
   readonly classes: ReadonlySet<string>;

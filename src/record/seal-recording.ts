@@ -35,6 +35,8 @@ import { ValueTable } from "../capsule/value-table.js";
 import { unpackEvent } from "../capsule/wire.js";
 import { identityOf } from "../contract/contract-identity.js";
 import type { Definition } from "../stage/definition.js";
+import { sourceHashOf } from "../stage/source-hash.js";
+import { presentRevision } from "./code-revision.js";
 import type {
   CallEntry,
   EffectEntry,
@@ -58,6 +60,9 @@ encodeCapsule({
   trace: undefined,
   environment: currentEnvironment(),
   limits: { depth: 1, entries: 1, valueBytes: 1, capsuleBytes: 1 },
+  // Read now: whoever pulls into the folder of a service that runs does not change what that was started from.
+  revision: presentRevision(),
+  captures: [],
   replayable: { exact: true, reasons: [] },
   kept: "",
   stages: [],
@@ -190,11 +195,17 @@ const fieldsOfOptions = new WeakMap<RecordingOptions, SharedFields>();
 function fieldsOf(options: RecordingOptions): SharedFields {
   let fields = fieldsOfOptions.get(options);
   if (fields === undefined) {
-    const { writer, service, limits } = options;
-    fields = sharedFields({ writer, service, environment: currentEnvironment(), limits });
+    const { writer, service, limits, captures } = options;
+    const revision = revisionOf(options);
+    fields = sharedFields({ writer, service, environment: currentEnvironment(), limits, revision, captures });
     fieldsOfOptions.set(options, fields);
   }
   return fields;
+}
+
+/** What the instance was told, or what can be seen. */
+export function revisionOf({ revision }: Pick<RecordingOptions, "revision">): string | undefined {
+  return revision ?? presentRevision();
 }
 
 /** As it was written last: a stage hardly has another version with the next run. */
@@ -278,6 +289,8 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
     trace: run.trace,
     environment: currentEnvironment(),
     limits: options.limits,
+    revision: revisionOf(options),
+    captures: options.captures,
     replayable: { exact: contents.reasons.length === 0, reasons: contents.reasons },
     kept,
     stages,
@@ -329,5 +342,13 @@ export function keptSummary(summary: RunSummary, kept: string): CapsuleSummary {
 
 export function stageRecord({ definition, data, model }: StageEntry): StageRecord {
   const { name, kind, input, output } = definition;
-  return { name, kind, data, model, input: input && identityOf(input), output: output && identityOf(output) };
+  return {
+    name,
+    kind,
+    data,
+    model,
+    input: input && identityOf(input),
+    output: output && identityOf(output),
+    source: sourceHashOf(definition),
+  };
 }

@@ -1,6 +1,7 @@
 /** Why two runs differ, as far as it can be told from what is declared of them. */
 import { type Capsule, type ContractIdentity, type StageRecord, sameVersion } from "../capsule/capsule.js";
 import { compareEnvironments } from "../capsule/environment.js";
+import { changedStages, codeChanges, hasIdentity } from "./code-identity.js";
 import { type Condition, isClockEffect } from "./conditions.js";
 
 /**
@@ -9,11 +10,14 @@ import { type Condition, isClockEffect } from "./conditions.js";
  * - `model`: the stage's model is of another version, or was stood in for
  * - `data`: the stage's data is of another version; or the replay was given other data: another input,
  *   seed or clock, or another effect's result
- * - `uncontrolled`: the capsule itself says that it cannot be replayed exactly
+ * - `capture`: other sources were captured while it was recorded than the replay can capture
+ * - `uncontrolled`: the capsule itself says that it cannot be replayed exactly; or the code is the one that was
+ *   recorded, so it read something that is not declared
  * - `environment`: nothing of the stage's declaration changed, but Node, its ICU, time zone or machine did
- * - `code`: none of these, so the code did
+ * - `code`: the service's version, its revision or the text of a stage is another one; or the capsule is of a format
+ *   that does not say which code was recorded
  */
-export type Cause = "code" | "contract" | "model" | "data" | "environment" | "uncontrolled";
+export type Cause = "code" | "contract" | "model" | "data" | "environment" | "capture" | "uncontrolled";
 
 /** The place that is to be explained. */
 export interface Blame {
@@ -64,6 +68,11 @@ export function explainCause(blame: Blame, circumstances: Circumstances): Explan
     return { cause: "data", why: conditionText(condition, circumstances) };
   }
   if (declared !== undefined) return { cause: declared, why: DECLARED[declared](blame.stage) };
+  if (blame.result !== undefined && !circumstances.isReplay) {
+    return { cause: "data", why: `The two runs were given different results by "${blame.result}".` };
+  }
+  const captured = captureChanges(recorded, replayed);
+  if (captured.length > 0) return { cause: "capture", why: captureText(captured, circumstances.isReplay) };
   if (isExcused(recorded, blame.within)) {
     const reasons = recorded.replayable.reasons.map((reason) => reason.message).join(" ");
     return {
@@ -71,21 +80,71 @@ export function explainCause(blame: Blame, circumstances: Circumstances): Explan
       why: `The recording itself says that it cannot be replayed exactly: ${reasons}`,
     };
   }
+  const code = codeChanges(recorded, replayed);
   const elsewhere = compareEnvironments(recorded.environment, replayed.environment);
   if (elsewhere.length > 0) {
     return {
       cause: "environment",
       why:
         `What is declared of "${blame.stage}" is as it was, but the environment is not: ${elsewhere.join(", ")}. ` +
-        "If it is identical in the recorded environment, the code has not changed.",
+        (code.length > 0
+          ? `The code is another one as well: ${code.join(", ")}.`
+          : "If it is identical in the recorded environment, the code has not changed."),
     };
   }
-  return {
-    cause: "code",
-    why:
-      `What is declared of "${blame.stage}" and the environment are as they were: ` +
-      "its code has changed, or it reads something that is not declared as an effect.",
-  };
+  const unchanged = `What is declared of "${blame.stage}" and the environment are as they were`;
+  if (!hasIdentity(recorded) || !hasIdentity(replayed)) {
+    return {
+      cause: "code",
+      why:
+        `${unchanged}: its code has changed, or it reads something that is not declared as an effect. ` +
+        "Which of the two cannot be told: a capsule of this format does not say which code was recorded.",
+    };
+  }
+  if (code.length > 0) return { cause: "code", why: `${unchanged}, but ${codeText(blame, circumstances)}` };
+  return { cause: "uncontrolled", why: `${unchanged}, and ${uncontrolledText(blame, recorded, replayed)}` };
+}
+
+/** What was captured in one run alone. */
+function captureChanges(recorded: Capsule, replayed: Capsule): readonly string[] {
+  const [was, is] = [recorded.captures, replayed.captures];
+  if (was === undefined || is === undefined) return [];
+  // What is only noticed gives the program nothing.
+  const differing = [
+    ...was.filter((name) => !is.includes(name)),
+    ...is.filter((name) => !was.includes(name)),
+  ];
+  return differing.filter((name) => name !== "undeclared");
+}
+
+function captureText(names: readonly string[], isReplay: boolean): string {
+  const list = names.map((name) => `"${name}"`).join(", ");
+  if (!isReplay) return `What was captured is not the same: ${list} in one of the two runs alone.`;
+  return (
+    `The recorded run had ${list} captured, and the instance of the entry cannot: ` +
+    "give hindcast({ capture }) what it was given then."
+  );
+}
+
+function codeText({ stage }: Blame, { recorded, replayed }: Circumstances): string {
+  const changes = codeChanges(recorded, replayed).join(", ");
+  const isOwn = changedStages(recorded, replayed).includes(stage);
+  const own = isOwn ? "" : ` The text of "${stage}" itself is as it was: what it calls may have changed.`;
+  return `the code has changed: ${changes}.${own}`;
+}
+
+function uncontrolledText({ stage, recorded: was }: Blame, recorded: Capsule, replayed: Capsule): string {
+  const known: string[] = [];
+  if (was?.source !== undefined) known.push("the text of the stage");
+  if (recorded.revision !== undefined && replayed.revision !== undefined) known.push("the revision");
+  const basis =
+    known.length === 0
+      ? `No text and no revision of "${stage}" is known, so an edit cannot be excluded.`
+      : `It is known by ${known.join(" and ")}: what else the stage calls may have been edited since.`;
+  return (
+    "the code is the one that was recorded, so it read something undeclared: a cache, a counter, a pool. " +
+    `Declare what "${stage}" reads with hc.shared() or hc.effect(). ${basis}`
+  );
 }
 
 function changedCondition({ isInput, result }: Blame, { changed }: Circumstances): Condition | undefined {

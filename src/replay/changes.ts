@@ -1,14 +1,21 @@
 import { type Capsule, type StageRecord, sameVersion, type Version } from "../capsule/capsule.js";
+import { codeChanges } from "./code-identity.js";
 import { compareEnvironments, currentEnvironment } from "../capsule/environment.js";
 import type { Recording } from "../record/recording.js";
-import { stageRecord } from "../record/seal-recording.js";
+import { revisionOf, stageRecord } from "../record/seal-recording.js";
 
 /** What a run declares: where it ran, and its stages. */
-export type Declarations = Pick<Capsule, "environment" | "stages">;
+export type Declarations = Pick<Capsule, "environment" | "stages" | "service" | "revision">;
 
 /** Of a run of this process. */
 export function declarationsOf(recording: Recording): Declarations {
-  return { environment: currentEnvironment(), stages: recording.contents().stages.map(stageRecord) };
+  const { stages, options } = recording.contents();
+  return {
+    environment: currentEnvironment(),
+    stages: stages.map(stageRecord),
+    service: options.service,
+    revision: revisionOf(options),
+  };
 }
 
 /** What was declared otherwise in the two runs, in lines such as `stage risk: model risk@7 -> risk@8`. */
@@ -21,6 +28,7 @@ export function declaredChanges(recorded: Declarations, replayed: Declarations):
     seen.add(was.name);
     changes.push(...stageChanges(was, is));
   }
+  changes.push(...codeChanges(recorded, replayed));
   return changes;
 }
 

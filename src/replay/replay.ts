@@ -1,5 +1,5 @@
 /** Runs a program again under the conditions of a capsule, and says whether it did the same. */
-import { captureAmbient } from "../ambient/ambient.js";
+import { captureAmbient, type Patches } from "../ambient/ambient.js";
 import { type Capsule, rootCall, runIdOf } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
@@ -22,6 +22,7 @@ import { type ConditionOptions, type Conditions, conditionsOf } from "./conditio
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
 import { notesOf } from "./notes.js";
 import { type CapsuleSource, readCapsule } from "./read-capsule.js";
+import { recordedCaptures } from "./recorded-captures.js";
 import { RecordedRun } from "./recorded-run.js";
 import { type Asked, askingsOf, streamedOutcome } from "./streamed-outcome.js";
 import { isReplaced, type Pace, ReplayingConductor, type Substitute } from "./replaying-conductor.js";
@@ -122,6 +123,7 @@ export async function replay<F extends AnyFunction>(
   const conditions = conditionsOf(capsule, options);
   const isSame = sameNumber(options.tolerance, "replay({ tolerance })");
   const recorded = new RecordedRun(conditions.capsule, host.classes);
+  const captures = await recordedCaptures(capsule, host.captures);
 
   let stuck = (): void => undefined;
   const gaveUp = new Promise<Executed>((resolve) => {
@@ -134,6 +136,7 @@ export async function replay<F extends AnyFunction>(
   const recording = new Recording({
     ...host.recordingOptions,
     limits: capsule.limits,
+    captures: [...captures.keys()],
     ended: () => undefined,
     entered: comparison.entered,
   });
@@ -148,7 +151,7 @@ export async function replay<F extends AnyFunction>(
   });
   const telemetry = telemetryOfReplay(capsule, options, host.recordingOptions.report);
   // The instance may have been closed, and have let go of what it captures.
-  const release = captureAmbient(host.captures);
+  const release = captureAmbient(captures);
   let outcome: Executed;
   try {
     const executed = execute(
@@ -158,6 +161,7 @@ export async function replay<F extends AnyFunction>(
       conditions,
       recording,
       conductor,
+      captures,
       options.self,
       telemetry,
     );
@@ -211,7 +215,8 @@ function conclude(
   result: Replayed<unknown>,
   divergence: Divergence | undefined,
 ): ReplayResult {
-  if (divergence?.cause === "uncontrolled") {
+  // Where the capsule says that it is exact, what it does not hold is a finding, and no excuse.
+  if (divergence?.cause === "uncontrolled" && !capsule.replayable.exact) {
     const reasons = capsule.replayable.reasons.map((reason) => reason.message).join(" ");
     const message = `The capsule does not hold all that the program needs, so nothing can be concluded. ${reasons}`;
     return Object.assign(result, {
@@ -244,6 +249,7 @@ async function execute(
   conditions: Conditions,
   recording: Recording,
   conductor: ReplayingConductor,
+  captures: Patches,
   self: unknown,
   telemetry: TelemetryOfReplay,
 ): Promise<Executed> {
@@ -256,7 +262,7 @@ async function execute(
     definition,
     listeners: [...telemetry.listeners, recording, conductor],
     conductor,
-    captures: host.captures,
+    captures,
     report: () => undefined,
   });
   // The program may ask for its run's id and trace, and must be told the same.

@@ -3,6 +3,7 @@ import { types } from "node:util";
 import { HindcastError } from "../errors.js";
 import type { Definition } from "./definition.js";
 import type { Host } from "./host.js";
+import { noteSource } from "./source-hash.js";
 import { type AnyFunction, callStage } from "./stage.js";
 
 /** What stands behind a wrapped function. */
@@ -25,6 +26,7 @@ export function entryOf(wrapped: unknown): Entry | undefined {
 export function wrapStage<F extends AnyFunction>(host: Host, definition: Definition, body: F): F {
   const wrapped = standIn(body, (self, input) => callStage(host, definition, body, self, input));
   entries.set(wrapped, { host, definition, body });
+  noteSource(definition, body);
   return wrapped;
 }
 

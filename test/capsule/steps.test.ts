@@ -97,6 +97,8 @@ const definition: Definition = {
 function recordingOf(values: readonly unknown[]): Recording {
   const options: RecordingOptions = {
     service: { name: "steps", version: undefined },
+    revision: undefined,
+    captures: [],
     writer: "test",
     limits: DEFAULT_LIMITS,
     classes: new Set(),

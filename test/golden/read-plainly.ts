@@ -70,16 +70,20 @@ export function readPlainly(file: Uint8Array): Json {
     trace: optionals(body.get("trace"), 2),
     environment: field("environment"),
     limits: field("limits"),
+    ...((format >= 3 ? { revision: optional(body.get("revision")), captures: field("captures") } : {}) as {
+      [key: string]: Json;
+    }),
     exact: field("exact"),
     reasons: field("reasons"),
     kept: field("kept"),
-    stages: rows("stages").map(([name_, kind, data, model, input, output]) => ({
+    stages: rows("stages").map(([name_, kind, data, model, input, output, source]) => ({
       name: render(name_),
       kind: render(kind),
       data: optionals(data, 3),
       model: optionals(model, 3),
       input: optionals(input, 2),
       output: optionals(output, 2),
+      ...(format >= 3 ? { source: optional(source) } : {}),
     })),
     calls: rows("calls").map(([stage, parent, ordinal, at, duration, input, flags, ...rest]) => ({
       stage: render(stage),

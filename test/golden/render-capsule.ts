@@ -36,6 +36,9 @@ export function renderCapsule(capsule: Capsule): Json {
     trace: capsule.trace === undefined ? null : [capsule.trace.traceId, capsule.trace.spanId],
     environment: { ...capsule.environment },
     limits: { ...capsule.limits },
+    ...(capsule.format >= 3
+      ? { revision: capsule.revision ?? null, captures: [...(capsule.captures ?? [])] }
+      : {}),
     exact: capsule.replayable.exact,
     reasons: capsule.replayable.reasons.map(({ code, name, message }) => [code, name, message]),
     kept: capsule.kept,
@@ -46,6 +49,7 @@ export function renderCapsule(capsule: Capsule): Json {
       model: version(stage.model),
       input: contract(stage.input),
       output: contract(stage.output),
+      ...(capsule.format >= 3 ? { source: stage.source ?? null } : {}),
     })),
     calls: capsule.calls.map((call) => ({
       stage: call.stage,

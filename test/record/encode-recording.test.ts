@@ -35,6 +35,8 @@ const stages = [
 ];
 
 const options: RecordingOptions = {
+  revision: undefined,
+  captures: ["clock"],
   service: { name: "encoding", version: undefined },
   writer: "test",
   limits: DEFAULT_LIMITS,

@@ -17,6 +17,8 @@ import { newestCapsule } from "./newest-capsule.js";
 
 interface Service {
   readonly weight?: number;
+  /** A variable that the feature function reads: no part of its text. */
+  readonly offset?: number;
   readonly featureVersion?: string;
   readonly modelVersion?: string;
   readonly output?: z.ZodType<{ ratio: number }>;
@@ -27,6 +29,7 @@ interface Service {
 
 function service({
   weight = 1,
+  offset = 0,
   featureVersion = "3",
   modelVersion = "7",
   output,
@@ -41,16 +44,23 @@ function service({
       data: { name: "features", version: featureVersion },
       output: output ?? z.object({ ratio: z.number() }),
     },
-    (row: { debt: number; income: number }) => ({ ratio: (weight * row.debt) / row.income }),
+    weight === 1
+      ? (row: { debt: number; income: number }) => ({ ratio: row.debt / row.income + offset })
+      : (row: { debt: number; income: number }) => ({ ratio: (weight * row.debt) / row.income }),
   );
   const score = hc.infer(
     { name: "risk", model: { name: "risk", version: modelVersion } },
     async ({ ratio }: { ratio: number }) => ({ risk: predict?.(ratio) ?? ratio / 2 }),
   );
-  const approve = hc.pipeline({ name: "approve" }, async (id: string) => {
-    const { ratio } = featurize(await read(id));
-    return (await score({ ratio: ratio + nudge })).risk < 0.2;
-  });
+  const approve = hc.pipeline(
+    { name: "approve" },
+    nudge === 0
+      ? async (id: string) => (await score(featurize(await read(id)))).risk < 0.2
+      : async (id: string) => {
+          const { ratio } = featurize(await read(id));
+          return (await score({ ratio: ratio + nudge })).risk < 0.2;
+        },
+  );
   return { hc, approve };
 }
 
@@ -75,7 +85,9 @@ describe("code", () => {
     expectCause(report, "code");
     expect(report).toContain("at        approve > features: output $.ratio");
     expect(report).toContain("expected  0.3\nactual    0.6");
-    expect(report).toContain('What is declared of "features" and the environment are as they were');
+    expect(report).toContain('What is declared of "features" and the environment are as they were, but ');
+    expect(report).toContain("the code has changed: stage features: its source text.");
+    expect(report).toContain("changed   stage features: its source text");
   });
 
   test("of the caller, where a stage is called with another input, whatever is declared of that stage", async () => {
@@ -83,6 +95,33 @@ describe("code", () => {
     expect(divergence).toMatchObject({ stage: "risk", origin: "approve", point: "input", cause: "code" });
     expect(report).toContain('What is declared of "approve" and the environment are as they were');
     expect(report).toContain("changed   stage risk: model risk@7 -> risk@8");
+  });
+
+  test("the revision, or the service's version, is another one", async () => {
+    const elsewhere = (capsule: Capsule): Capsule =>
+      readCapsule(
+        storedCapsule({
+          ...capsule,
+          revision: "0123456789".repeat(4),
+          service: { name: "loans", version: "1.0" },
+        }),
+      );
+    const { divergence, result, report } = await diverge({ offset: 1 }, {}, elsewhere);
+    expect(divergence.cause).toBe("code");
+    expect(report).toMatch(/the code has changed: revision 012345678901 -> [\da-f]{12}\./);
+    expect(report).toContain('The text of "features" itself is as it was: what it calls may have changed.');
+    expect(result.changes).toEqual([expect.stringMatching(/^revision 012345678901 -> /)]);
+  });
+
+  test("cannot be told of a capsule whose format does not say which code was recorded", async () => {
+    const old = ({ revision: _revision, captures: _captures, ...capsule }: Capsule): Capsule => ({
+      ...capsule,
+      format: 2,
+      stages: capsule.stages.map(({ source: _source, ...stage }) => stage),
+    });
+    const { report } = await diverge({ weight: 2 }, {}, old);
+    expectCause(report, "code");
+    expect(report).toContain("Which of the two cannot be told");
   });
 });
 
@@ -172,7 +211,7 @@ describe("environment", () => {
   const stored = (capsule: Capsule): Capsule => readCapsule(storedCapsule(elsewhere(capsule)));
 
   test("wins over code, and is told first", async () => {
-    const { result, report } = await diverge({ weight: 1 + 2 ** -52 }, {}, stored);
+    const { result, report } = await diverge({ offset: 2 ** -53 }, {}, stored);
     expectCause(report, "environment");
     const { node, icu } = process.versions;
     const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
@@ -201,6 +240,37 @@ describe("environment", () => {
 });
 
 describe("uncontrolled", () => {
+  test("the code is the one that was recorded: it is never accused, and the verdict is a finding", async () => {
+    const { result, divergence, report } = await diverge({ offset: 0.1 });
+    expect(result.verdict).toBe("diverged");
+    expect(divergence).toMatchObject({ stage: "features", point: "output", cause: "uncontrolled" });
+    expect(report).toContain(
+      "the code is the one that was recorded, so it read something undeclared: a cache, a counter, a pool",
+    );
+    expect(report).toContain('Declare what "features" reads');
+  });
+
+  test("a function whose text hides what it does is not accused either", async () => {
+    const state = { calls: 0 };
+    const bodies: (() => number)[] = [
+      function (this: typeof state) {
+        return ++this.calls;
+      }.bind(state),
+      new Proxy(() => ++state.calls, {}),
+    ];
+    for (const body of bodies) {
+      const hc = hindcast({ service: "s" });
+      const entry = hc.pipeline({ name: "counts" }, body);
+      entry();
+      const stored = await newestCapsule(hc);
+      expect(readCapsule(stored).stages[0]?.source).toBeUndefined();
+      expect(await replay(stored, entry)).toMatchObject({
+        verdict: "diverged",
+        divergence: { cause: "uncontrolled", stage: "counts" },
+      });
+    }
+  });
+
   test("something undeclared woke the program, and was noticed: nothing can be concluded", async () => {
     const hc = hindcast({ service: "s", logger: { warn: () => undefined } });
     let reads = 0;

@@ -131,7 +131,8 @@ describe("G6: a divergence is explained", () => {
       path: "$.debtRatio",
       expected: 0.3,
       actual: 300 / 1001,
-      cause: "code",
+      // The stage's own text is as it was: what has changed is a function that it calls.
+      cause: "uncontrolled",
     });
   });
 

@@ -439,7 +439,7 @@ test("a changed item is a divergence that names it", async () => {
       path: "$.value.score",
       expected: 2,
       actual: 6,
-      cause: "code",
+      cause: "uncontrolled",
     },
   });
 });
