@@ -335,12 +335,12 @@ describe("a capsule that cannot be replayed as it is", () => {
     const { entry, capsule } = await recorded();
     const bytes = encodeCapsule(capsule);
     const body = encode({ some: "later body" });
-    const envelope = Buffer.concat([bytes.subarray(0, 3), encode(["hindcast", 3, crc32(body), body])]);
+    const envelope = Buffer.concat([bytes.subarray(0, 3), encode(["hindcast", 4, crc32(body), body])]);
     await expect(replay(envelope, entry)).rejects.toMatchObject({
       code: "capsule-newer",
-      message: /of format 3; this version of hindcast reads up to 2\. Update hindcast to read it/,
+      message: /of format 4; this version of hindcast reads up to 3\. Update hindcast to read it/,
     });
-    await expect(replay({ ...capsule, format: 3 }, entry)).rejects.toMatchObject({
+    await expect(replay({ ...capsule, format: 4 }, entry)).rejects.toMatchObject({
       code: "capsule-newer",
       message: /Update hindcast/,
     });
