@@ -1,5 +1,5 @@
 /** Runs a program again under the conditions of a capsule, and says whether it did the same. */
-import { captureAmbient, type Patches } from "../ambient/ambient.js";
+import { captureAmbient, type Captures } from "../ambient/ambient.js";
 import { type Capsule, rootCall, runIdOf } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
@@ -22,7 +22,7 @@ import { type ConditionOptions, type Conditions, conditionsOf } from "./conditio
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
 import { notesOf } from "./notes.js";
 import { type CapsuleSource, readCapsule } from "./read-capsule.js";
-import { recordedCaptures } from "./recorded-captures.js";
+import { recordedCaptures, refusal } from "./recorded-captures.js";
 import { RecordedRun } from "./recorded-run.js";
 import { type Asked, askingsOf, streamedOutcome } from "./streamed-outcome.js";
 import { isReplaced, type Pace, ReplayingConductor, type Substitute } from "./replaying-conductor.js";
@@ -154,9 +154,13 @@ export async function replay<F extends AnyFunction>(
   const release = captureAmbient(captures);
   let outcome: Executed;
   try {
+    const refused = refusal(capsule, captures);
+    const refuse = (): never => {
+      throw refused;
+    };
     const executed = execute(
       host,
-      found,
+      refused === undefined ? found : { ...found, body: refuse },
       recorded,
       conditions,
       recording,
@@ -249,7 +253,7 @@ async function execute(
   conditions: Conditions,
   recording: Recording,
   conductor: ReplayingConductor,
-  captures: Patches,
+  captures: Captures,
   self: unknown,
   telemetry: TelemetryOfReplay,
 ): Promise<Executed> {

@@ -99,6 +99,24 @@ describe("cause capture", () => {
     expect(explain(result)).toContain('The recorded run had "driver" captured');
   });
 
+  test("what would reach the outside world through it is not run", async () => {
+    let runs = 0;
+    const hc = hindcast({ service: "s" });
+    const query = hc.effect({ name: "driver.query" }, async () => 1);
+    const entry = hc.pipeline({ name: "asks" }, async () => {
+      runs += 1;
+      return query();
+    });
+    await entry();
+    const result = await replay(withDriver(readCapsule(await newestCapsule(hc))), entry);
+    expect(runs).toBe(1);
+    expect(result).toMatchObject({
+      verdict: "diverged",
+      outcome: { status: "error", error: { code: "replay-capsule" } },
+      divergence: { cause: "capture" },
+    });
+  });
+
   test("of two runs", async () => {
     const hc = hindcast({ service: "s", seed: 1 });
     let calls = 0;
