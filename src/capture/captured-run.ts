@@ -42,6 +42,8 @@ export interface ResultConversion {
 export interface CapturedRun {
   /** Whether this is a replay, in which nothing may reach the outside world. */
   readonly replaying: boolean;
+  /** One object for each run: what a capture keeps for a run is kept under it, in a `WeakMap`. */
+  readonly key: object;
   /** An effect whose result `perform` gives at once or in a promise, and that the caller gets in the same way. */
   effect<Value>(effect: CapturedEffect, perform: () => Value): Value;
   /**
@@ -78,7 +80,7 @@ export function capturedRun(source: string): CapturedRun | undefined {
   if (capture !== undefined) return new LiveRun(source, capture);
   const run = activeCall()?.run;
   const isOver = run?.closed === true && run.conductor?.replaying === true && run.captures.has(source);
-  return isOver ? endedReplay(source) : undefined;
+  return isOver ? endedReplay(source, run) : undefined;
 }
 
 class LiveRun implements CapturedRun {
@@ -88,6 +90,10 @@ class LiveRun implements CapturedRun {
   constructor(source: string, capture: Captured) {
     this.#source = source;
     this.#captured = capture;
+  }
+
+  get key(): object {
+    return this.#captured.call.run;
   }
 
   get replaying(): boolean {
@@ -294,11 +300,12 @@ class Errors {
 const ABSENT = Object.freeze({ absent: true });
 
 /** A replay that has ended, and whose program goes on. */
-function endedReplay(source: string): CapturedRun {
+function endedReplay(source: string, key: object): CapturedRun {
   const refuse = (name: string): HindcastError =>
     effectNotRecorded(`${source}.${name}`, "", "it began after the run had ended");
   return {
     replaying: true,
+    key,
     effect: ({ name }) => {
       throw refuse(name);
     },

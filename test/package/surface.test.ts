@@ -81,6 +81,10 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     values: ["httpCapture"],
     types: ["Capture"],
   },
+  "hindcast/pg": {
+    values: ["pgCapture"],
+    types: ["Capture", "PgModule"],
+  },
   "hindcast/replay": {
     values: [
       "Marker",
