@@ -239,7 +239,7 @@ test("G6: what a capsule does not hold is refused, and where a program changed i
   more = true;
   for await (const stored of hc.store.find()) {
     const result = await replay(stored, entry);
-    expect(result).toMatchObject({ verdict: "diverged", divergence: { stage: "load", cause: "code" } });
+    expect(result).toMatchObject({ verdict: "diverged", divergence: { stage: "load" } });
     expect(result.outcome).toMatchObject({ status: "error" });
   }
   await hc.close();
