@@ -5,6 +5,7 @@
 import { isQuiet } from "../stage/quiet.js";
 import { activeCall, isSuppressed } from "../stage/scopes.js";
 import type { CaptureSource, Conductor, EffectCall, MadeUp } from "../stage/seam.js";
+import { isBystander } from "./bystander.js";
 import type { StageCall } from "../stage/stage-call.js";
 
 /** The call that reads, and what conducts its run. */
@@ -20,7 +21,7 @@ export function captured(source: CaptureSource): Captured | undefined {
   if (call === undefined) return undefined;
   const { conductor, closed, captures } = call.run;
   if (conductor === undefined || closed || !captures.has(source) || isSuppressed()) return undefined;
-  return { call, conductor };
+  return isBystander(source) ? undefined : { call, conductor };
 }
 
 /** The next effect of that name in the call. */
@@ -37,8 +38,17 @@ export function read<T>(
   madeUp: MadeUp<T>,
 ): T {
   const capture = captured(source);
-  if (capture === undefined) return perform();
-  const { call, conductor } = capture;
+  return capture === undefined ? perform() : readFor(capture, name, input, perform, madeUp);
+}
+
+/** The same, within a run that is known to be captured. */
+export function readFor<T>(
+  { call, conductor }: Captured,
+  name: string,
+  input: readonly unknown[],
+  perform: () => T,
+  madeUp: MadeUp<T>,
+): T {
   return conductor.effect(nextEffect(call, name, madeUp), input, perform) as T;
 }
 

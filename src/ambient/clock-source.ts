@@ -2,7 +2,7 @@
 import { performance } from "node:perf_hooks";
 import process from "node:process";
 import type { MadeUp } from "../stage/seam.js";
-import { captured, read } from "./captured.js";
+import { captured, read, readFor } from "./captured.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
 const startOf: MadeUp<number> = (_random, run) => run.startedAt;
@@ -32,9 +32,11 @@ function createDate(original: DateConstructor, now: () => number): DateConstruct
   const substitute = function (...input: unknown[]): unknown {
     // Called as a function it gives the present as text, whatever it is called with.
     if (new.target === undefined) return new original(now()).toString();
-    if (input.length === 0 && captured("clock") !== undefined)
-      return Reflect.construct(original, [now()], new.target);
-    return Reflect.construct(original, input, new.target);
+    if (input.length > 0) return Reflect.construct(original, input, new.target);
+    const capture = captured("clock");
+    if (capture === undefined) return Reflect.construct(original, input, new.target);
+    const present = readFor(capture, "Date.now", [], () => original.now(), startOf);
+    return Reflect.construct(original, [present], new.target);
   } as unknown as DateConstructor;
   resemble(substitute, original);
   Object.defineProperty(substitute, "prototype", { value: original.prototype, writable: false });
@@ -44,9 +46,10 @@ function createDate(original: DateConstructor, now: () => number): DateConstruct
 
 function createHighResolutionTime(original: NodeJS.HRTime): NodeJS.HRTime {
   const substitute = (previous?: [number, number]): [number, number] => {
-    if (captured("clock") === undefined) return original(previous);
-    const [seconds, nanoseconds] = read(
-      "clock",
+    const capture = captured("clock");
+    if (capture === undefined) return original(previous);
+    const [seconds, nanoseconds] = readFor(
+      capture,
       "process.hrtime",
       [],
       () => original(),

@@ -65,6 +65,16 @@ export function startExchange(capture: Captured, asked: AskedRequest, request: R
   return new Exchange(capture, asked, request).program;
 }
 
+/** The same for a request that the program has already, and that has no socket yet. */
+export function takeOver(
+  program: ClientRequest,
+  capture: Captured,
+  asked: AskedRequest,
+  request: Request,
+): void {
+  void new Exchange(capture, asked, request, program);
+}
+
 class Exchange implements FarEnd {
   readonly program: ClientRequest;
   readonly #capture: Captured;
@@ -94,14 +104,11 @@ class Exchange implements FarEnd {
   #tell: Arrive | undefined;
   #handing = false;
 
-  constructor(capture: Captured, asked: AskedRequest, request: Request) {
+  constructor(capture: Captured, asked: AskedRequest, request: Request, program?: ClientRequest) {
     this.#capture = capture;
     this.#asked = asked;
-    this.#request = request;
-    const { agent, options, address, callback } = asked;
-    const own = { ...options, agent: waitingAgent(agent), createConnection: undefined };
-    this.program = address === undefined ? request(own, callback) : request(address, own, callback);
-    Object.assign(this.program, { agent });
+    this.#request = uninstrumented(request);
+    this.program = program ?? programRequest(asked, request);
     this.#effect = nextEffect(capture.call, "http");
     const { name, ordinal } = this.#effect;
     this.#streamName = `${name}${ordinal === 0 ? "" : `#${ordinal}`}.stream`;
@@ -480,6 +487,23 @@ const FRAMING_HEADERS = /^(?:content-length|transfer-encoding|connection)$/i;
 
 /** What may wait to be handed over before the real response is paused. */
 const AHEAD = 8;
+
+function programRequest(
+  { agent, options, address, callback }: AskedRequest,
+  request: Request,
+): ClientRequest {
+  const own = { ...options, agent: waitingAgent(agent), createConnection: undefined };
+  const program = address === undefined ? request(own, callback) : request(address, own, callback);
+  return Object.assign(program, { agent });
+}
+
+/** Instrumentations wrap `request`, and note what it was. Of an exchange they see the program's request, and that alone. */
+function uninstrumented(request: Request): Request {
+  const { __original: original } = request as Request & { readonly __original?: unknown };
+  return typeof original === "function" && original !== request
+    ? uninstrumented(original as Request)
+    : request;
+}
 
 /** An agent like `agent`, of which a request gets no socket: it waits for `onSocket`. */
 function waitingAgent(agent: AskedRequest["agent"]): unknown {

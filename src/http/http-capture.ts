@@ -9,12 +9,15 @@ import { patch, resemble, type Undo } from "../ambient/patch.js";
 import type { Capture } from "../capture/capture.js";
 import { effectNotRecorded } from "../effects/effect.js";
 import { activeCall } from "../stage/scopes.js";
-import { startExchange } from "./exchange.js";
-import { readRequest } from "./request-arguments.js";
+import { startExchange, takeOver } from "./exchange.js";
+import { type AskedRequest, readAgain, readRequest } from "./request-arguments.js";
 
 /** Captures what clients of `node:http` and `node:https` exchange: `hindcast({ capture: { http: httpCapture() } })`. */
 export function httpCapture(): Capture {
-  return { name: "http", patch: () => [...patchModule(http), ...patchModule(https)] };
+  return {
+    name: "http",
+    patch: () => [...patchModule(http), ...patchModule(https), patchAgents(http.Agent.prototype)],
+  };
 }
 
 type HttpModule = typeof http | typeof https;
@@ -39,6 +42,29 @@ function patchModule(module: HttpModule): Undo[] {
     patch(module, "request", () => substituteOf(request, false, request) as typeof module.request),
     patch(module, "get", () => substituteOf(get, true, request) as typeof module.get),
   ];
+}
+
+interface Agents {
+  addRequest: (program: http.ClientRequest, options: AskedRequest["options"], ...more: unknown[]) => void;
+}
+
+/**
+ * Requests that come here within a run have passed by the substitutes: whoever made them has a reference to the
+ * platform's own functions, as instrumentations of ESM do, or has called `new ClientRequest()`.
+ */
+function patchAgents(agents: http.Agent): Undo {
+  return patch(agents as unknown as Agents, "addRequest", (original) =>
+    resemble(function (this: Agents, program, options, ...more) {
+      const capture = capturing();
+      if (capture === undefined) return Reflect.apply(original, this, [program, options, ...more]);
+      const asked = readAgain(program, options);
+      if (asked.opensTunnel) {
+        mustNotReplay(capture, "it asks for a tunnel or another protocol, which is not captured");
+        return Reflect.apply(original, this, [program, options, ...more]);
+      }
+      takeOver(program, capture, asked, (own) => new http.ClientRequest(own as http.RequestOptions));
+    }, original),
+  );
 }
 
 function capturing(): Captured | undefined {

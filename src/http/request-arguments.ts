@@ -34,6 +34,20 @@ export function readRequest(module: typeof http | typeof https, input: readonly 
   };
 }
 
+/** The same of a request that is there already, and is about to be given a socket by its agent. */
+export function readAgain(program: http.ClientRequest, options: Options): AskedRequest {
+  const agent = (program as { readonly agent?: http.Agent }).agent;
+  const { headers } = options;
+  return {
+    address: undefined,
+    options: { ...options, agent },
+    callback: undefined,
+    agent,
+    opensTunnel: /^connect$/i.test(program.method) || hasUpgrade(headers),
+    listed: Array.isArray(headers) ? headers.flat() : undefined,
+  };
+}
+
 /** As Node tells them from options. */
 function isAddress(value: unknown): value is string | URL {
   if (typeof value === "string") return true;
