@@ -19,6 +19,7 @@ export const monotonicClock: () => number = performance.now.bind(performance);
 export const setImmediateOriginal: typeof scheduleImmediate = scheduleImmediate;
 export const clearImmediateOriginal: typeof cancelImmediate = cancelImmediate;
 export const setTimeoutOriginal: typeof scheduleTimeout = scheduleTimeout;
+export const queueMicrotaskOriginal: typeof queueMicrotask = queueMicrotask;
 export const clearTimeoutOriginal: typeof cancelTimeout = cancelTimeout;
 /** A float in [0, 1) from the application's generator; used only where a caller asks for it outside a run. */
 export const mathRandom: () => number = Math.random.bind(Math);

@@ -61,7 +61,7 @@ function callEffect(host: Host, told: Told, input: readonly unknown[], perform: 
     suspend(() => {
       const result = perform();
       return isThenable(result) && !(result instanceof Promise) ? Promise.resolve(result) : result;
-    }),
+    }, true),
   );
 }
 

@@ -6,12 +6,14 @@
  * 2. Results are handed over in the order in which they arrived.
  * 3. `open` is true while the program runs because of a turn (or because the run has just begun),
  *    or in a macrotask that was taken for a turn, and false in one that something else has begun.
+ * 4. When the run has ended nothing waits any more: what has come by then is handed over, one after the other with all
+ *    that each sets off, before anything else comes from outside; and what comes later is handed over as it comes.
  *
  * A turn is an immediate, and its closing is the immediate scheduled right behind it: Node runs both
  * in one phase, in this order, with nothing but microtasks between them.
  */
 import { performance } from "node:perf_hooks";
-import { setImmediateOriginal } from "../originals.js";
+import { queueMicrotaskOriginal, setImmediateOriginal } from "../originals.js";
 
 interface LoopPosition {
   readonly loopCount: number;
@@ -50,6 +52,9 @@ export class Turns {
   readonly #waiting: (() => void)[] = [];
   #armed = false;
   #open = true;
+  #ended = false;
+  /** Whether what waited when the run ended is being handed over. */
+  #leaving = false;
   /** Where the event loop stood when the run began; undefined once its first macrotask is certainly over. */
   #beginning: LoopPosition | undefined = loopPosition();
 
@@ -80,8 +85,30 @@ export class Turns {
 
   /** Calls `hand` in a turn of its own. */
   enqueue(hand: () => void): void {
+    if (this.#ended && !this.#leaving) return hand();
     this.#waiting.push(hand);
-    if (!this.#armed) this.#arm();
+    if (!this.#armed && !this.#ended) this.#arm();
+  }
+
+  /** The run has ended: nothing more is in its order. */
+  end(): void {
+    this.#ended = true;
+    if (this.#waiting.length === 0) return;
+    this.#leaving = true;
+    process.nextTick(leave, this);
+  }
+
+  /** Hands over what is next of what waited at the end, and has the rest follow when all that this sets off has run. */
+  leave(): void {
+    const hand = this.#waiting.shift();
+    this.#leaving = hand !== undefined;
+    if (hand === undefined) return;
+    try {
+      hand();
+    } finally {
+      // A tick of its own, which comes when no microtask is left.
+      queueMicrotaskOriginal(() => process.nextTick(leave, this));
+    }
   }
 
   #arm(): void {
@@ -95,19 +122,23 @@ export class Turns {
     this.#open = true;
     this.#beginning = undefined;
     this.#armed = false;
-    this.#waiting.shift()?.();
+    if (!this.#ended) this.#waiting.shift()?.();
   }
 
   /** The macrotask is over. */
   close(): void {
     this.#open = false;
     this.#beginning = undefined;
-    if (!this.#armed && this.#waiting.length > 0) this.#arm();
+    if (!this.#armed && !this.#ended && this.#waiting.length > 0) this.#arm();
   }
 }
 
 function takeTurn(turns: Turns): void {
   turns.take();
+}
+
+function leave(turns: Turns): void {
+  turns.leave();
 }
 
 function closeTurn(turns: Turns): void {

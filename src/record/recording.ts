@@ -52,6 +52,8 @@ export interface RecordingOptions {
 /** Tells whether the program is running because something was handed to it; a replay always does. */
 export interface Prompting {
   readonly open: boolean;
+  /** Called when the run has ended. */
+  end?(): void;
 }
 
 /** What a run is judged by when it has ended. */
@@ -230,8 +232,10 @@ export class Recording implements RunListener {
     // It may wait for long to be encoded, and holds on to no more of the run than is encoded.
     const { id, seed, startedAt, definition, trace } = run;
     this.#run = { id, seed, startedAt, definition, trace };
+    const prompting = this.#prompting;
     this.#prompting = OVER;
     this.#closed = true;
+    prompting.end?.();
     this.#options.ended(this);
   }
 

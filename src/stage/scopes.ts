@@ -7,12 +7,36 @@
  * call as its `outer`, and each instance sees the innermost call that is its own.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { types } from "node:util";
 import { type Context, context, ROOT_CONTEXT } from "@opentelemetry/api";
+import type { Run } from "./run.js";
 import { withScope } from "./scoped-context.js";
 import type { StageCall } from "./stage-call.js";
 
-/** Inside an effect: what happens there is the effect's own business, and replay will not come by. */
-const SUSPENDED: unique symbol = Symbol("inside an effect");
+/**
+ * The scope inside an effect: what happens there is the effect's own business, and replay will not come by. What an
+ * effect has begun (a subscription, a timer, a connection) may go on for as long as the process does. It is inside
+ * until the effect has settled, or its run has ended without waiting for it; then it belongs to nothing.
+ */
+class Suspension {
+  /** The run, until then: what outlives an effect holds no run alive. */
+  #run: Run | undefined;
+  readonly replaying: boolean;
+
+  constructor(run: Run | undefined) {
+    this.#run = run;
+    this.replaying = run?.conductor?.replaying === true;
+  }
+
+  get open(): boolean {
+    if (this.#run?.closed === true) this.#run = undefined;
+    return this.#run !== undefined;
+  }
+
+  settle(): void {
+    this.#run = undefined;
+  }
+}
 /** Not `createContextKey`, which gives two copies of this package the same key. */
 const KEY = Symbol("hindcast scope");
 
@@ -44,13 +68,14 @@ function managedContext(): Context | undefined {
 /** Tells the instance whose scope it is of a context manager that has failed. */
 function reportOf(scoped: Context, error: unknown): void {
   const scope = scoped.getValue(KEY);
-  if (scope !== undefined && scope !== SUSPENDED) (scope as StageCall).run.report("listener", error);
+  if (scope !== undefined && !(scope instanceof Suspension))
+    (scope as StageCall).run.report("listener", error);
 }
 
 /** The innermost call of any instance, or undefined outside runs and inside effects. */
 export function activeCall(active: Context = activeContext()): StageCall | undefined {
   const scope = active.getValue(KEY);
-  return scope === SUSPENDED ? undefined : (scope as StageCall | undefined);
+  return scope instanceof Suspension ? undefined : (scope as StageCall | undefined);
 }
 
 /** The innermost call of the given instance. */
@@ -70,9 +95,11 @@ export function outerCall(active?: Context): StageCall | undefined {
   return call;
 }
 
-/** Whether the current code is part of an effect. */
+/** Whether the current code is part of an effect that has not settled, or of what one has begun in a replay. */
 export function isSuspended(active: Context = activeContext()): boolean {
-  return active.getValue(KEY) === SUSPENDED;
+  const scope = active.getValue(KEY);
+  // What was performed for a replay has no part in the world that goes on beside it.
+  return scope instanceof Suspension && (scope.replaying || scope.open);
 }
 
 /** Whether the current code is telemetry's own work, an exporter's say: no part of the program, whatever its scope. */
@@ -123,7 +150,27 @@ export function detached<T>(body: () => T): T {
   return runIn(ROOT_CONTEXT, () => (fallback === undefined ? body() : fallback.run(ROOT_CONTEXT, body)));
 }
 
-/** Calls `body` as the inside of an effect. */
-export function suspend<T>(body: () => T): T {
-  return runIn(withScope(activeContext(), KEY, SUSPENDED), body);
+/**
+ * Calls `body` as the inside of an effect, which has settled when what `body` returns has. `atOnce`: what is no promise
+ * has settled by then; otherwise the effect may still end in a callback.
+ */
+export function suspend<T>(body: () => T, atOnce = false): T {
+  const active = activeContext();
+  const scope = active.getValue(KEY);
+  // What an effect calls is inside of that one, however long it takes itself.
+  if (scope instanceof Suspension) return body();
+  const suspension = new Suspension((scope as StageCall | undefined)?.run);
+  const settle = (): void => suspension.settle();
+  let result: T;
+  try {
+    result = runIn(withScope(active, KEY, suspension), body);
+  } catch (error) {
+    settle();
+    throw error;
+  }
+  // One of a class of its own may begin its work when it is asked for its result, and is not asked here.
+  if (types.isPromise(result) && Object.getPrototypeOf(result) === Promise.prototype) {
+    void Promise.prototype.then.call(result, settle, settle);
+  } else if (atOnce) settle();
+  return result;
 }

@@ -88,21 +88,21 @@ function bodySource(response: Response, body: ReadableStream, read: Pull): Pull 
   };
 }
 
-/** The constructor takes no `url`, no `redirected` and no `type`, so that these are its own properties. */
 function likeResponse(response: Response, body: ReadableStream): Response {
   const { status, statusText, headers, url, redirected, type } = response;
   const made = new Response(body, { status, statusText, headers });
-  const clone = made.clone.bind(made);
-  const head = { status, statusText, url, redirected, type };
-  const own = { url, redirected, type, clone: () => setHead(withOwn(clone(), own), head) };
-  return setHead(withOwn(made, own), head);
+  return withHead(made, { status, statusText, url, redirected, type });
 }
 
-function withOwn(response: Response, own: Readonly<Record<string, unknown>>): Response {
+/** The constructor takes no `url`, no `redirected` and no `type`, so that these are its own properties. */
+function withHead(response: Response, head: Readonly<Record<string, unknown>>): Response {
+  const { url, redirected, type } = head;
+  const clone = response.clone.bind(response);
+  const own = { url, redirected, type, clone: () => withHead(clone(), head) };
   for (const [key, value] of Object.entries(own)) {
     Object.defineProperty(response, key, { value, writable: true, configurable: true });
   }
-  return response;
+  return setHead(response, head);
 }
 
 const nothing: Pull = () => {

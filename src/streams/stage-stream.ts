@@ -49,10 +49,18 @@ export function stageStream(
   conductor?.opened(call, passage.recorded, delivered);
   const isRead = call.parent === undefined && conductor !== undefined && !passage.synchronous;
   if (!isRead) return passage.open(ask);
-  const readers = new Readers(call, conductor, ask, () => end(whole));
-  const stream = passage.open((method, input) => readers.ask(method, input));
-  abandoned.register(stream as object, readers);
-  return stream;
+  return passage.open(readBy(new Readers(call, conductor, ask, () => end(whole))));
+}
+
+/**
+ * By what the stream of a root is asked. Whoever can still ask holds this function, whatever they have dropped:
+ * a response whose body is being read, a stream with a reader, what a pipe or a clone was made of. So it, and none of
+ * those, is what must be gone before the stream is taken for abandoned. Made here, where nothing holds it but who asks.
+ */
+function readBy(readers: Readers): Pull {
+  const pull: Pull = (method, input) => readers.ask(method, input);
+  abandoned.register(pull, readers);
+  return pull;
 }
 
 /** Asks where nobody records it. */
@@ -86,6 +94,7 @@ interface Asking {
 }
 
 interface Waiting extends Asking {
+  readonly method: StreamMethod;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -93,25 +102,31 @@ interface Waiting extends Asking {
 /** The name of the effect that waits for whoever reads the stream of a root. */
 const READER = "stream.reader";
 
-/** Whoever reads the stream of a root. In a replay nobody does: the record asks in their place. */
+/**
+ * Whoever reads the stream of a root. In a replay nobody does: the record asks in their place.
+ *
+ * Each asking is handed over once, in the order in which they came, until the run is over; those that
+ * wait by then, and all later ones, reach the stream at once.
+ */
 class Readers {
   readonly #call: StageCall;
   readonly #conductor: Conductor;
   readonly #ask: Pull;
-  readonly #abandon: () => void;
+  readonly #end: () => void;
   readonly #waiting: Waiting[] = [];
   #arrive: ((outcome: Outcome) => void) | undefined;
+  #isAbandoned = false;
 
-  constructor(call: StageCall, conductor: Conductor, ask: Pull, abandon: () => void) {
+  constructor(call: StageCall, conductor: Conductor, ask: Pull, end: () => void) {
     this.#call = call;
     this.#conductor = conductor;
     this.#ask = ask;
-    this.#abandon = abandon;
+    this.#end = end;
     this.#await();
   }
 
   ask(method: StreamMethod, input: readonly unknown[]): Promise<unknown> {
-    if (this.#call.run.closed) return this.#ask(method, input) as Promise<unknown>;
+    if (this.#call.run.closed && this.#waiting.length === 0) return this.#askNow(method, input);
     return new Promise((resolve, reject) => {
       // Whoever reads goes on where they were, and not in what the run is doing by then.
       this.#waiting.push({
@@ -124,9 +139,10 @@ class Readers {
     });
   }
 
-  /** Nobody can read the stream any more. */
+  /** Nobody can read the stream any more. What they have asked for until now is still asked. */
   abandon(): void {
-    this.#arrive?.({ status: "ok", value: { method: "abandon", input: [] } satisfies Asking });
+    this.#isAbandoned = true;
+    this.#offer();
   }
 
   #await(): void {
@@ -146,24 +162,39 @@ class Readers {
   }
 
   #offer(): void {
-    const [first] = this.#waiting;
-    if (first === undefined || this.#arrive === undefined) return;
-    const { method, input } = first;
     const arrive = this.#arrive;
+    const next = this.#waiting[0] ?? (this.#isAbandoned ? ABANDON : undefined);
+    if (next === undefined || arrive === undefined) return;
+    const { method, input } = next;
     this.#arrive = undefined;
     detached(() => arrive({ status: "ok", value: { method, input } satisfies Asking }));
   }
 
   #hand({ method, input }: Asking): void {
-    if (method === "abandon") return this.#abandon();
-    const waiting = this.#waiting.shift();
-    const answered = this.#ask(method, input) as Promise<unknown>;
-    if (!this.#call.run.closed) this.#await();
-    answered.then(
+    if (method === "abandon") return this.#end();
+    this.#answer(this.#waiting.shift(), method, input);
+    if (!this.#call.run.closed) return this.#await();
+    for (const waiting of this.#waiting.splice(0)) this.#answer(waiting, waiting.method, waiting.input);
+  }
+
+  #answer(waiting: Waiting | undefined, method: StreamMethod, input: readonly unknown[]): void {
+    this.#askNow(method, input).then(
       (value) => waiting?.resolve(value),
       (error: unknown) => waiting?.reject(error),
     );
   }
+
+  /** A stream of a class of its own may throw at once, or give what is no promise. */
+  #askNow(method: StreamMethod, input: readonly unknown[]): Promise<unknown> {
+    try {
+      const answered = this.#ask(method, input);
+      return answered instanceof Promise ? answered : Promise.resolve(answered);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
 }
+
+const ABANDON: Asking = { method: "abandon", input: [] };
 
 const abandoned = new FinalizationRegistry<Readers>((readers) => readers.abandon());
