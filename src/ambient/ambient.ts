@@ -12,6 +12,7 @@ import { patchCompression } from "./compression-source.js";
 import { patchCrypto } from "./crypto-source.js";
 import { patchFetch } from "./fetch-source.js";
 import { patchKeys } from "./key-source.js";
+import { patchModules } from "./module-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
 import { patchSubtle } from "./subtle-source.js";
@@ -35,8 +36,9 @@ export const BUILT_IN_CAPTURES: ReadonlyMap<BuiltInSource, Capture> = new Map([
   builtIn("timers", () => [...patchTimers(), patchAbortSignal()]),
   builtIn("bodies", patchBodies),
   builtIn("fetch", patchFetch),
-  builtIn("computation", () => [...patchCompression(), ...patchWebAssembly()]),
   builtIn("undeclared", patchUndeclared),
+  // After it: what reads a module is not asking for a file.
+  builtIn("computation", () => [...patchCompression(), ...patchWebAssembly(), ...patchModules()]),
 ]);
 
 /** A capture that patches is in use by `users` instances. `target` is what it patches, where it says so. */
@@ -69,7 +71,8 @@ export function captureAmbient(captures: Captures): Undo {
   return () => {
     if (done) return;
     done = true;
-    const undone = mine.map(release);
+    // Two captures may patch one function: what came last goes first.
+    const undone = mine.reverse().map(release);
     if (undone.includes(true)) syncBuiltinESMExports();
   };
 }

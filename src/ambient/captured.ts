@@ -6,6 +6,7 @@ import { isQuiet } from "../stage/quiet.js";
 import { activeCall, isSuppressed } from "../stage/scopes.js";
 import type { CaptureSource, Conductor, EffectCall, MadeUp } from "../stage/seam.js";
 import { isBystander } from "./bystander.js";
+import { evaluations } from "./evaluations.js";
 import type { StageCall } from "../stage/stage-call.js";
 
 /** The call that reads, and what conducts its run. */
@@ -21,7 +22,7 @@ export function captured(source: CaptureSource): Captured | undefined {
   if (call === undefined) return undefined;
   const { conductor, closed, captures } = call.run;
   if (conductor === undefined || closed || !captures.has(source) || isSuppressed()) return undefined;
-  return isBystander(source) ? undefined : { call, conductor };
+  return evaluations.underWay || isBystander(source) ? undefined : { call, conductor };
 }
 
 /** The next effect of that name in the call. */

@@ -21,7 +21,7 @@ export function patchOperations(): Undo[] {
   return [
     ...patchAll(fs, READS, FILE, takesCallback),
     ...patchAll(fs, /^read$/, FILE, takesCallback, isOfStream),
-    ...patchAll(fs.promises, READS, FILE, givesPromise),
+    ...patchAll(fs.promises, READS, FILE, givesPromise, isOfLoader),
     ...patchFileHandles(),
     ...[dns, dns.Resolver.prototype].flatMap((target) =>
       patchAll(target, RESOLUTIONS, NAMES, takesCallback, isOfSocket),
@@ -106,6 +106,11 @@ function patchFileHandles(): Undo[] {
 /** A stream of a file is seen where the program listens to it. */
 function isOfStream(stack: string): boolean {
   return callerIn(stack).includes("node:internal/fs/streams");
+}
+
+/** Node 20 loads modules through it. */
+function isOfLoader(stack: string): boolean {
+  return callerIn(stack).includes("node:internal/modules/");
 }
 
 /** A socket looks up where it is to go, be it only to write there. */

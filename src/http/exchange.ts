@@ -87,6 +87,10 @@ class Exchange implements FarEnd {
   #socket: StandInSocket | undefined;
   #framing: Framing = "close";
   #begun = false;
+  /** Whether all of the response has been handed over. */
+  #whole = false;
+  /** Whether the end of the real connection has. */
+  #closed = false;
   /** How often the program has written, and how much of that has been sent, as far as it has been told. */
   #written = 0;
   #sent = 0;
@@ -374,7 +378,9 @@ class Exchange implements FarEnd {
         this.#socket?.emit("timeout");
         return;
       case "close":
-        if (this.#socket?.closing === true || !this.#isOver()) this.#socket?.destroy();
+        this.#closed = true;
+        // What has come whole may still be waiting for a slow reader.
+        if (this.#socket?.closing === true || !(this.#whole || this.#isOver())) this.#socket?.destroy();
         return;
       default:
         told satisfies never;
@@ -410,6 +416,7 @@ class Exchange implements FarEnd {
   }
 
   #end(trailers: HeaderPairs): void {
+    this.#whole = true;
     const socket = this.#socket;
     if (socket === undefined || socket.destroyed || this.#isOver()) return;
     if (this.#framing === "chunked") this.#push(bytesOfEnd(trailers));
@@ -440,6 +447,10 @@ class Exchange implements FarEnd {
 
   get busy(): boolean {
     return this.#sent < this.#written;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   resume(): void {

@@ -10,6 +10,8 @@ import { neverSuspected } from "../ambient/undeclared.js";
 export interface FarEnd {
   /** Whether what was written before has not been sent yet. */
   readonly busy: boolean;
+  /** Whether the real socket has closed, as far as the program has been told. */
+  readonly closed: boolean;
   /** The program reads on. */
   resume(): void;
   destroyed(error: Error | null): void;
@@ -45,6 +47,7 @@ export class StandInSocket extends Socket {
   override destroySoon(): void {
     this.closing = true;
     this.end();
+    if (this.#farEnd.closed) this.destroy();
   }
 
   /** Lets go of what was written, as far as the far end is not busy. */

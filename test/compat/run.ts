@@ -3,7 +3,7 @@
  * This Node is one of them; the others come from npm.
  */
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -40,9 +40,10 @@ try {
     target: "node20",
     conditions: ["hindcast-source"],
     banner: {
-      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+      js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
     },
   });
+  cpSync(join(repositoryRoot, "test/programs/modules"), join(dir, "modules"), { recursive: true });
   for (const recorder of LINES) {
     const capsules = join(dir, recorder);
     const recorded = await runOn(recorder, "record", capsules, String(COUNT), recorder);

@@ -9,6 +9,13 @@ import { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import fc from "fast-check";
 import type { Hindcast } from "hindcast";
+import {
+  COMPUTATIONS,
+  type Computation,
+  type LoadModule,
+  loadedModules,
+  MODULE_COUNT,
+} from "./computations.js";
 
 export type Step =
   | { readonly do: "effect"; readonly name: string; readonly delay: number; readonly fails: boolean }
@@ -34,13 +41,15 @@ export type Step =
       readonly take: number;
     }
   | { readonly do: "stream"; readonly name: string; readonly steps: readonly Step[]; readonly take: number }
+  | { readonly do: "compute"; readonly work: Computation; readonly size: number }
+  | { readonly do: "import"; readonly module: number }
   | { readonly do: "signal" }
   | { readonly do: "raw"; readonly source: string }
   | { readonly do: "synchronous"; readonly name: string };
 
 /**
- * Programs of effects of 0 to 5 ms, timers, clocks, chance, exchanges over HTTP and streams under every
- * combinator, with stages, streaming stages and pipelines nested in them.
+ * Programs of effects of 0 to 5 ms, timers, clocks, chance, exchanges over HTTP, streams, compression, hashing and loading of
+ * modules under every combinator, with stages, streaming stages and pipelines nested in them.
  */
 export const programs: fc.Arbitrary<Step> = fc.record({
   do: fc.constantFrom("sequence", "all"),
@@ -93,6 +102,18 @@ function stepsOf(depth: number): fc.Arbitrary<Step> {
       }),
     },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("signal" as const) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant("compute" as const),
+        work: fc.constantFrom(...(Object.keys(COMPUTATIONS) as Computation[])),
+        size: fc.constantFrom(1, 100, 20_000),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant("import" as const), module: fc.nat({ max: MODULE_COUNT - 1 }) }),
+    },
   ];
   if (depth === 0) return fc.oneof(...leaf);
   const steps = fc.array(stepsOf(depth - 1), { minLength: 1, maxLength: 4 });
@@ -157,6 +178,7 @@ function aborted(signal: AbortSignal): Promise<string> {
   return new Promise((done) => signal.addEventListener("abort", () => done(String(signal.reason))));
 }
 
+const loaded = await loadedModules();
 const executions = new AsyncLocalStorage<Execution>();
 
 /** A program, ready to run. */
@@ -206,7 +228,7 @@ export function countRequests(): SentRequests {
 
 /**
  * Makes a program run on an instance. `perform` is an effect's real work, `raw` what is neither captured nor
- * declared.
+ * declared, `load` how its modules are loaded.
  */
 export function prepare(
   hc: Hindcast,
@@ -214,6 +236,7 @@ export function prepare(
   perform: (name: string, delay: number, fails: boolean) => Promise<string>,
   server: string,
   raw: (source: string) => unknown = () => undefined,
+  load: LoadModule = loaded,
 ): RunnableProgram {
   let last: Execution = { live: true, seen: [], serial: 0, signal: new AbortController().signal };
   const see = (what: string): void => {
@@ -350,6 +373,10 @@ export function prepare(
         return consume(open(step), step.take, place);
       case "stream":
         return consume(wrapStream(step)(place), step.take, place);
+      case "compute":
+        return COMPUTATIONS[step.work](`${nextSerial()} `.repeat(step.size));
+      case "import":
+        return (await load(step.module)).value;
       case "signal":
         return aborted((executions.getStore() as Execution).signal);
       case "raw":

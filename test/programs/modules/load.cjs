@@ -1,0 +1,1 @@
+exports.load = (module) => import(`./module-${module}.${module === 2 ? "cjs" : "mjs"}`);

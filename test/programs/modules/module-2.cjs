@@ -1,0 +1,2 @@
+exports.loadedAt = Date.now();
+exports.value = "two";
