@@ -1,6 +1,7 @@
 /** Makes the function that stands for a stage, and finds the stage again by its function. */
 import { types } from "node:util";
 import { HindcastError } from "../errors.js";
+import { copyMetadata } from "./copy-metadata.js";
 import type { Definition } from "./definition.js";
 import type { Host } from "./host.js";
 import { noteSource } from "./source-hash.js";
@@ -35,6 +36,15 @@ export function wrapStage<F extends AnyFunction>(host: Host, definition: Definit
  * what constructs is no stage.
  */
 export function standIn<F extends AnyFunction>(
+  body: F,
+  call: (self: unknown, input: readonly unknown[]) => unknown,
+): F {
+  const made = substituteOf(body, call);
+  copyMetadata(body, made);
+  return made;
+}
+
+function substituteOf<F extends AnyFunction>(
   body: F,
   call: (self: unknown, input: readonly unknown[]) => unknown,
 ): F {
