@@ -51,3 +51,11 @@ export function isPropagationHeader(name: string): boolean {
   const lower = name.toLowerCase();
   return NAMES.has(lower) || PREFIXES.some((prefix) => lower.startsWith(prefix));
 }
+
+/** Those whose names mean something else as well, where they are not among headers. */
+const AMBIGUOUS = new Set(["baggage", "b3", "newrelic"]);
+
+/** Whether `name` may be that of something else than a header. */
+export function isAmbiguous(name: string): boolean {
+  return AMBIGUOUS.has(name.toLowerCase());
+}

@@ -1,4 +1,5 @@
 /** Where two values differ: the first place, by path, in the order of the expected value's own keys. */
+import { isPropagationHeader } from "../ambient/propagation-headers.js";
 import { Marker } from "../capsule/marker.js";
 import {
   entriesOf,
@@ -93,6 +94,7 @@ function platformView(
     case "AbortSignal":
       return readSlot(name, value, "aborted") as boolean;
     case "Headers":
+      return headersView(value);
     case "FormData":
       return entriesView(entriesOf(name, value));
     case "Blob":
@@ -105,12 +107,18 @@ function platformView(
     case "Response": {
       const fields: Record<string, unknown> = {
         ...scalarsOf(name, value),
-        headers: entriesView(entriesOf("Headers", readSlot(name, value, "headers") as object)),
+        headers: headersView(readSlot(name, value, "headers") as object),
         body: readSlot(name, value, "body") !== null,
       };
       return name === "Response" ? fields : { ...fields, signal: readSlot(name, value, "signal") };
     }
   }
+}
+
+/** Without the ids that tracing hands on: each exchange has others. */
+function headersView(headers: object): Readonly<Record<string, unknown>> {
+  const entries = [...entriesOf("Headers", headers)] as [string, unknown][];
+  return entriesView(entries.filter(([name]) => !isPropagationHeader(name)));
 }
 
 /** By name, so that a path names the entry; and in their order, under a name that none has. */

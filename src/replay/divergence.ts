@@ -10,6 +10,7 @@ import { ComparedRun } from "./compared-run.js";
 import type { Condition } from "./conditions.js";
 import { firstDifference } from "./difference.js";
 import { type NearestEffect, nearestEffect } from "./nearest-effect.js";
+import { differenceOfQuestions } from "./question.js";
 import type { SameNumber } from "./tolerance.js";
 
 /** What differs at the point: a value, or what happened there at all. */
@@ -301,7 +302,8 @@ class Comparison {
     const { recorded, replayed } = this;
     // The encoding is deterministic: the same bytes are the same value, and nothing needs to be decoded.
     if (Buffer.compare(recorded.bytes(was), replayed.bytes(is)) === 0) return undefined;
-    const difference = firstDifference(recorded.value(was), replayed.value(is), this.isSame);
+    const compare = point === "effect-input" ? differenceOfQuestions : firstDifference;
+    const difference = compare(recorded.value(was), replayed.value(is), this.isSame);
     if (difference === undefined) return undefined;
     const { path, expected, actual } = difference;
     return { point, difference: { path: formatPath(path), expected, actual } };
