@@ -11,18 +11,21 @@ const NATIVE = new Set<unknown>([
   AggregateError,
 ]);
 
+/** Under which field the names of its class, and of those that it is made of, are recorded. */
+const CLASS = "errorClass";
+
 /**
- * A driver's error as plain data, to be recorded: an `Error` with its name, message, stack and fields. One of the
- * platform's own is recorded as it is.
+ * A driver's error as plain data, to be recorded: an `Error` with its name, message, stack and fields, and the name of
+ * its classes. One of the platform's own is recorded as it is.
  */
 export function plainError(error: unknown): unknown {
   if (!types.isNativeError(error) || NATIVE.has(error.constructor)) return error;
   const plain = new Error(error.message);
-  const { stack } = error;
+  own(plain, "stack", error.stack);
   if (error.name !== "Error") own(plain, "name", error.name);
-  own(plain, "stack", stack);
+  own(plain, CLASS, classNames(error), true);
   for (const [key, value] of Object.entries(error)) {
-    if (typeof value !== "function" && key !== "stack") own(plain, key, value, true);
+    if (typeof value !== "function" && key !== "stack") own(plain, key, plainError(value), true);
   }
   if (error.cause !== undefined) own(plain, "cause", plainError(error.cause));
   return plain;
@@ -32,8 +35,23 @@ function own(target: object, key: string, value: unknown, enumerable = false): v
   Object.defineProperty(target, key, { value, writable: true, configurable: true, enumerable });
 }
 
-/** What `plainError` made of a driver's error, as one of the class that it was. */
-export function errorOf(plain: unknown, Class: { readonly prototype: object } | undefined): unknown {
-  if (Class === undefined || !types.isNativeError(plain)) return plain;
-  return Object.setPrototypeOf(plain, Class.prototype) as unknown;
+/** From its own class up to the platform's. */
+function classNames(error: object): string {
+  const names: string[] = [];
+  let prototype = Object.getPrototypeOf(error) as object | null;
+  while (prototype !== null && !NATIVE.has(prototype.constructor)) {
+    names.push(prototype.constructor.name);
+    prototype = Object.getPrototypeOf(prototype) as object | null;
+  }
+  return names.join(" ");
+}
+
+/** What `plainError` made of a driver's error, as one of the nearest of its classes that is among `classes`. */
+export function errorOf(plain: unknown, classes: Readonly<Record<string, unknown>>): unknown {
+  if (!types.isNativeError(plain) || !Object.hasOwn(plain, CLASS)) return plain;
+  const names = String(Reflect.get(plain, CLASS)).split(" ");
+  Reflect.deleteProperty(plain, CLASS);
+  const Class = names.map((name) => classes[name]).find((one) => typeof one === "function");
+  if (Class === undefined) return plain;
+  return Object.setPrototypeOf(plain, (Class as { prototype: object }).prototype) as unknown;
 }

@@ -5,13 +5,14 @@
  * In a replay a pool gives clients of its own class that are connected to nothing.
  */
 import type { Undo } from "../ambient/patch.js";
+import { captureEvents } from "../capture/captured-events.js";
 import type { Capture } from "../capture/capture.js";
 import type { CapturedOutcome, CapturedRun } from "../capture/captured-run.js";
 import { type CapturedMethod, type CaptureTools, defineCapture } from "../capture/define-capture.js";
+import { plainError } from "../capture/plain-error.js";
 import { withSelf } from "../capture/with-self.js";
 import { answersOf, RAW, resultsOf, typesOf } from "./answer.js";
 import { captureCursor, cursorOf } from "./cursor.js";
-import { patchNotifications } from "./notifications.js";
 import type {
   Callback,
   ClientInside,
@@ -60,7 +61,7 @@ class PgPatches {
       method(Client.prototype, "query", (original) => this.#clientQuery(original)),
       method(Client.prototype, "connect", (original) => this.#connect(original)),
       method(Client.prototype, "end", (original) => this.#end(original)),
-      ...patchNotifications(Client.prototype, this.#tools),
+      ...captureEvents(Client.prototype, ["notification", "notice"], this.#tools, plainMessage),
       method(pool, "connect", (original) => this.#acquire(original)),
       method(pool, "query", (original) => this.#poolQuery(original)),
       method(pool, "end", (original) => this.#end(original)),
@@ -293,6 +294,12 @@ interface EmittingQuery {
 
 function pretendConnected(client: ClientInside, given: Given): void {
   Object.assign(client, { processID: given.processID, _connecting: true, _connected: true });
+}
+
+/** A message of the driver's is of a class of its own; a notice is an error. */
+function plainMessage(message: unknown): unknown {
+  if (message instanceof Error) return plainError(message);
+  return typeof message === "object" ? { ...message } : message;
 }
 
 /** By a callback where there is one, and in a promise else. */

@@ -73,12 +73,7 @@ export interface Errors {
 export function errorsOf({ DatabaseError }: PgModule): Errors {
   return {
     record: { error: plainError },
-    revive: {
-      error: (plain: unknown) =>
-        typeof (plain as { severity?: unknown } | undefined)?.severity === "string"
-          ? errorOf(plain, DatabaseError)
-          : plain,
-    },
+    revive: { error: (plain: unknown) => errorOf(plain, { DatabaseError }) },
   };
 }
 

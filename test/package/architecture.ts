@@ -15,7 +15,7 @@ const layers: readonly { folders: readonly string[]; siblings?: "may import one 
   { folders: ["capsule"] },
   { folders: ["stores"] },
   {
-    folders: ["contract", "stage", "effects", "ambient", "streams", "capture", "http", "pg"],
+    folders: ["contract", "stage", "effects", "ambient", "streams", "capture", "http", "pg", "redis"],
     siblings: "may import one another",
   },
   { folders: ["record", "telemetry"] },

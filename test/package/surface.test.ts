@@ -85,6 +85,10 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     values: ["pgCapture"],
     types: ["Capture", "PgModule"],
   },
+  "hindcast/redis": {
+    values: ["redisCapture"],
+    types: ["Capture", "IoRedisModule", "NodeRedisModule", "RedisModule"],
+  },
   "hindcast/replay": {
     values: [
       "Marker",

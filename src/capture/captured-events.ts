@@ -1,11 +1,8 @@
-/** What a client tells of by itself: notifications and notices. Those that a run listens to are effects of it. */
+/** What an emitter tells of by itself, whenever its server likes. What a run listens to is an effect of it. */
 import type { Undo } from "../ambient/patch.js";
-import type { CapturedMethod, CaptureTools } from "../capture/define-capture.js";
+import type { CapturedMethod, CaptureTools } from "./define-capture.js";
 
 type Listener = (...input: unknown[]) => void;
-
-/** Events that come from the server, whenever it likes. */
-const EVENTS = new Set<unknown>(["notification", "notice"]);
 
 interface Followed {
   readonly event: unknown;
@@ -13,28 +10,37 @@ interface Followed {
   readonly end: () => void;
 }
 
-export function patchNotifications(client: object, { run, method, inside }: CaptureTools): Undo[] {
+/**
+ * Captures `events` of the emitters that have this prototype. `plain` makes of what is told what is recorded of it, and
+ * what the program is given.
+ */
+export function captureEvents(
+  prototype: object,
+  events: readonly string[],
+  { run, method, inside }: CaptureTools,
+  plain: (told: unknown) => unknown = asItIs,
+): Undo[] {
   const followed = new WeakMap<object, Set<Followed>>();
-  const methods = client as Record<
+  const methods = prototype as Record<
     "on" | "addListener" | "off" | "removeListener" | "removeAllListeners",
     CapturedMethod
   >;
 
   const listen = (original: CapturedMethod): CapturedMethod =>
     function (this: unknown, event, listener) {
-      const current = EVENTS.has(event) && typeof listener === "function" ? run() : undefined;
+      const current = events.includes(event as string) && typeof listener === "function" ? run() : undefined;
       if (current === undefined) return original.call(this, event, listener);
       const emitter = this as object;
-      let tell: ((message: unknown) => void) | undefined;
+      let tell: ((told: readonly unknown[]) => void) | undefined;
       // In the emitter's list as any other, and to be taken out of it by the listener that it stands for.
-      const heard = Object.assign((message: unknown) => tell?.(plain(message)), { listener });
-      const end = current.follow(
+      const heard = Object.assign((...told: unknown[]) => tell?.(told.map(plain)), { listener });
+      const end = current.follow<readonly unknown[]>(
         { name: event as string, input: [] },
         (next) => {
           tell = next;
         },
-        (message) => {
-          Reflect.apply(listener as Listener, emitter, [message]);
+        (told) => {
+          Reflect.apply(listener as Listener, emitter, told);
           return undefined;
         },
       );
@@ -75,7 +81,6 @@ export function patchNotifications(client: object, { run, method, inside }: Capt
   ];
 }
 
-/** A message of the driver's is of a class of its own. */
-function plain(message: unknown): unknown {
-  return message instanceof Error || typeof message !== "object" ? message : { ...message };
+function asItIs(told: unknown): unknown {
+  return told;
 }
