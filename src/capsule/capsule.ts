@@ -100,6 +100,12 @@ export interface EffectRecord {
   readonly unprompted: boolean;
   /** Nothing read from outside: an item of the stream that the call returned, asked for, or told to end. */
   readonly item: boolean;
+  /** Of an effect that gave a builder: what was called on it. See `BuilderLog`. */
+  readonly builder?: ValueReference | undefined;
+  /** A property that was read of something an effect gave. */
+  readonly read?: boolean | undefined;
+  /** A function of the program was called, right after what comes before it: no microtask ran in between. */
+  readonly joined?: boolean | undefined;
 }
 
 /** What happened, in the one order in which the program saw it: the index of a call or an effect goes with each. */

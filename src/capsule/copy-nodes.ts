@@ -34,6 +34,7 @@ export const NAMED = {
   response: "hindcast.response",
   abortSignal: "hindcast.abort-signal",
   stream: "hindcast.stream",
+  handle: "hindcast.handle",
   regExp: "RegExp",
   buffer: "Buffer",
   dataView: "DataView",

@@ -34,7 +34,10 @@ import {
   ENVELOPE_NAME,
   FLAG_ASYNCHRONOUS,
   FLAG_DELIVERED,
+  FLAG_BUILDER,
   FLAG_ITEM,
+  FLAG_JOINED,
+  FLAG_READ,
   FLAG_UNPROMPTED,
   KINDS,
   OUTCOMES,
@@ -298,6 +301,8 @@ function effectFromWire(reader: CborReader, greatest: Indices): EffectRecord | u
   if (!(call + ordinal + at + duration + flags >= 0)) return undefined;
   if (name === undefined || input === undefined || outcome === undefined) return undefined;
   if (call > greatest.call) greatest.call = call;
+  const builder = (flags & FLAG_BUILDER) === 0 ? undefined : input.pop();
+  if ((flags & FLAG_BUILDER) !== 0 && builder === undefined) return undefined;
   return {
     name,
     call,
@@ -309,6 +314,9 @@ function effectFromWire(reader: CborReader, greatest: Indices): EffectRecord | u
     delivered: (flags & FLAG_DELIVERED) !== 0,
     unprompted: (flags & FLAG_UNPROMPTED) !== 0,
     item: (flags & FLAG_ITEM) !== 0,
+    builder,
+    read: (flags & FLAG_READ) !== 0,
+    joined: (flags & FLAG_JOINED) !== 0,
     outcome,
   };
 }

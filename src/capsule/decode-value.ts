@@ -11,6 +11,7 @@ import { HindcastError } from "../errors.js";
 import { HOLE, NAMED, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
 import { TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
 import { isMarkerReason, Marker } from "./marker.js";
+import { RecordedHandle } from "./recorded-handle.js";
 import { isStreamKind, RecordedStream } from "./recorded-stream.js";
 import {
   reviveAbortSignal,
@@ -223,9 +224,18 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void, 
     case NAMED.stream:
       if (!isStreamKind(first)) throw new TypeError("a stream of no kind");
       return new RecordedStream(first, second as Record<string, unknown>);
+    case NAMED.handle:
+      return handleFrom(parts.slice(1));
     default:
       throw new TypeError("an object of an unknown name");
   }
+}
+
+function handleFrom([number, name, type, methods, fields]: unknown[]): RecordedHandle {
+  if (typeof number !== "number" || typeof name !== "string") throw new TypeError("a handle of no effect");
+  if (type === undefined) return new RecordedHandle(number, name);
+  if (typeof type !== "string" || !Array.isArray(methods)) throw new TypeError("a handle of no class");
+  return new RecordedHandle(number, name, type, methods as string[], fields as Record<string, unknown>);
 }
 
 const BUILT_IN_ERRORS: Readonly<Record<string, ErrorConstructor>> = {

@@ -16,8 +16,11 @@ import { CborWriter, releaseWriter, TAG, takeWriter } from "./encode-value.js";
 import {
   ENVELOPE_NAME,
   FLAG_ASYNCHRONOUS,
+  FLAG_BUILDER,
   FLAG_DELIVERED,
   FLAG_ITEM,
+  FLAG_JOINED,
+  FLAG_READ,
   FLAG_UNPROMPTED,
   packEvent,
 } from "./wire.js";
@@ -38,6 +41,7 @@ export function encodeCapsule(capsule: Capsule): Uint8Array {
   for (const effect of capsule.effects) {
     beginEffect(body, effect);
     for (const reference of effect.input) body.number(reference);
+    if (effect.builder !== undefined) body.number(effect.builder);
     endRow(body, flagsOfEffect(effect), effect.outcome, valueOf(effect.outcome));
   }
   beginTable(body, "events", capsule.events.length);
@@ -152,9 +156,10 @@ function versionToWire({ name, version, digest }: Version): unknown[] {
 }
 
 /** What of a row of `calls` or `effects` is no reference to a value. */
-type Begun<Row extends CallRecord | EffectRecord> = Omit<Row, "input" | "outcome"> & {
+type Begun<Row extends CallRecord | EffectRecord> = Omit<Row, "input" | "outcome" | "builder"> & {
   readonly input: readonly unknown[];
   readonly outcome: Ended;
+  readonly builder?: unknown;
 };
 type Ended = { readonly status: OutcomeRecord["status"]; readonly stack?: string };
 
@@ -166,7 +171,7 @@ export function beginCall(body: CborWriter, call: Begun<CallRecord>): void {
   writeBegun(body, call);
 }
 
-/** The same of an effect. */
+/** The same of an effect; behind its input comes the reference of its builder's log, if it gave one. */
 export function beginEffect(body: CborWriter, effect: Begun<EffectRecord>): void {
   beginRow(body, effect.outcome);
   body.text(effect.name);
@@ -176,12 +181,12 @@ export function beginEffect(body: CborWriter, effect: Begun<EffectRecord>): void
 
 function writeBegun(
   body: CborWriter,
-  { ordinal, at, duration, input }: Begun<CallRecord> | Begun<EffectRecord>,
+  { ordinal, at, duration, input, builder }: Begun<CallRecord> | Begun<EffectRecord>,
 ): void {
   body.number(ordinal);
   body.number(at);
   body.number(duration);
-  body.array(input.length);
+  body.array(builder === undefined ? input.length : input.length + 1);
 }
 
 function beginRow(body: CborWriter, { status }: Ended): void {
@@ -212,9 +217,17 @@ export function flagsOfCall(
 }
 
 export function flagsOfEffect(
-  effect: Pick<EffectRecord, "asynchronous" | "delivered" | "unprompted" | "item">,
+  effect: Pick<EffectRecord, "asynchronous" | "delivered" | "unprompted" | "item" | "read" | "joined"> & {
+    readonly builder?: unknown;
+  },
 ): number {
-  return flagsOfCall(effect) | (effect.item ? FLAG_ITEM : 0);
+  return (
+    flagsOfCall(effect) |
+    (effect.item ? FLAG_ITEM : 0) |
+    (effect.builder === undefined ? 0 : FLAG_BUILDER) |
+    (effect.read === true ? FLAG_READ : 0) |
+    (effect.joined === true ? FLAG_JOINED : 0)
+  );
 }
 
 export function writeViolation(body: CborWriter, { call, side, issues }: ViolationRecord): void {

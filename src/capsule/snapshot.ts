@@ -38,6 +38,7 @@ import {
   readSlot,
   scalarsOf,
 } from "./platform-values.js";
+import { RecordedHandle, standInOf } from "./recorded-handle.js";
 import { isStreamKind, RecordedStream } from "./recorded-stream.js";
 
 /** A copied value. */
@@ -162,8 +163,11 @@ class Copier {
         return this.#bigint(value);
       case "symbol":
         return this.#lose(new Marker("symbol", (value.description ?? "").slice(0, NAME_UNITS)));
-      case "function":
+      case "function": {
+        const standIn = standInOf(value);
+        if (standIn !== undefined) return this.#handle(standIn, depth);
         return this.#lose(new Marker("function", nameOf(value)));
+      }
       default:
         if (value !== null) return this.#object(value as object, depth);
         this.#left -= COST_OF_SLOT;
@@ -201,6 +205,8 @@ class Copier {
     if (this.#left <= 0) return this.#lose(new Marker("bytes", "value"));
     if (depth >= this.#limits.depth) return this.#lose(new Marker("depth", "", depth));
     this.#left -= COST_OF_OBJECT;
+    const standIn = standInOf(value);
+    if (standIn !== undefined) return this.#handle(standIn, depth);
     const known = this.#seenBefore(value);
     if (known !== undefined) {
       if (this.#shared === undefined) this.#shared = new Set();
@@ -371,6 +377,7 @@ class Copier {
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#bytes(value);
     if (types.isRegExp(value)) return this.#regExp(value);
     if (value instanceof URL) return this.#url(value);
+    if (prototype === RecordedHandle.prototype) return this.#handle(value as RecordedHandle, depth);
     if (prototype === RecordedStream.prototype) return this.#stream(value as RecordedStream, depth);
     const platformName = platformNameOf(value);
     if (platformName !== undefined) return this.#platform(value, platformName, prototype, depth);
@@ -514,6 +521,16 @@ class Copier {
     parts.push(this.#copy(value.fields, depth + 1));
     this.#path.pop();
     return node;
+  }
+
+  #handle({ number, name, type, methods, fields }: RecordedHandle, depth: number): unknown {
+    const head = [number, this.#string(name)];
+    this.#left -= COST_OF_CLASS;
+    if (type === undefined) return new NamedNode(NAMED.handle, head);
+    this.#path.push("fields");
+    const parts = [this.#string(type), this.#copy(methods, depth + 1), this.#copy(fields, depth + 1)];
+    this.#path.pop();
+    return new NamedNode(NAMED.handle, [...head, ...parts]);
   }
 
   /** Takes a text's cost off what is left, if that much is left. */

@@ -26,6 +26,9 @@ export const FLAG_DELIVERED = 2;
 export const FLAG_UNPROMPTED = 4;
 /** Of an effect alone. */
 export const FLAG_ITEM = 8;
+export const FLAG_BUILDER = 16;
+export const FLAG_READ = 32;
+export const FLAG_JOINED = 64;
 const EVENT_BITS = 2;
 const EVENT_NUMBERS = Object.fromEntries(EVENT_KINDS.map((kind, number) => [kind, number])) as Readonly<
   Record<EventKind, number>

@@ -6,7 +6,8 @@ import type { Conversion } from "../stage/definition.js";
 import type { Host } from "../stage/host.js";
 import type { EffectCall } from "../stage/seam.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
-import { type AnyFunction, isAsynchronous, isThenable } from "../stage/stage.js";
+import { type AnyFunction, isAsynchronous } from "../stage/stage.js";
+import { realInput } from "./live.js";
 import { mustBeFunction, nameOf, standIn } from "../stage/wrap.js";
 
 export interface EffectOptions {
@@ -37,32 +38,33 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
   };
   const told: Told = { name, asynchronous: isAsynchronous(body), ...conversions };
   return standIn(body, (self, input) =>
-    callEffect(host, told, input, () => Reflect.apply(body as AnyFunction, self as never, input as never[])),
+    callEffect(host, told, input, (given) =>
+      Reflect.apply(body as AnyFunction, self as never, given as never[]),
+    ),
   );
 }
 
 /** What is told of an effect beforehand. */
 type Told = Required<Pick<EffectCall, "name" | "asynchronous" | "record" | "revive">>;
 
-function callEffect(host: Host, told: Told, input: readonly unknown[], perform: () => unknown): unknown {
+function callEffect(
+  host: Host,
+  told: Told,
+  input: readonly unknown[],
+  perform: (input: readonly unknown[]) => unknown,
+): unknown {
   const call = activeCallOf(host);
   const conductor = call?.run.conductor;
   const { name, asynchronous, record, revive } = told;
-  if (call === undefined || conductor === undefined) return perform();
+  if (call === undefined || conductor === undefined) return perform(input);
   if (call.run.closed) {
-    if (!conductor.replaying) return perform();
+    if (!conductor.replaying) return perform(input);
     // Nobody waits for it any more; an error that nobody handles would end the process.
     if (asynchronous === true) return new Promise(() => undefined);
     throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
   }
   const effect = { name, asynchronous, record, revive, call, ordinal: call.nextEffect(name) };
-  // A thenable may begin its work when it is asked for its result: that, too, is inside the effect.
-  return conductor.effect(effect, input, () =>
-    suspend(() => {
-      const result = perform();
-      return isThenable(result) && !(result instanceof Promise) ? Promise.resolve(result) : result;
-    }, true),
-  );
+  return conductor.effect(effect, input, () => suspend(() => perform(realInput(input)), true));
 }
 
 /** What a replay throws into the program in place of touching the outside world (G5). */

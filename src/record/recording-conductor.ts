@@ -3,9 +3,13 @@
  * one result to a macrotask, and entered in the recording as it is handed over. A replay hands the
  * same results over in the same order under the same discipline, which is all that exactness takes.
  */
+import type { BuilderLog } from "../capsule/recorded-handle.js";
+import { openBuilder } from "../effects/builder.js";
+import { isLazy } from "../effects/live.js";
 import type { Turns } from "../effects/turns.js";
 import type { Outcome } from "../stage/definition.js";
 import type { Conductor, EffectCall, ObservedCall, Place, StreamItem } from "../stage/seam.js";
+import { suspend } from "../stage/scopes.js";
 import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
@@ -114,8 +118,37 @@ export class RecordingConductor implements Conductor {
     }
     if (!isThenable(performed))
       return this.#result(effect, index, performed, passageOfResult(effect, performed));
+    return isLazy(performed)
+      ? this.#builder(effect, index, input, performed)
+      : this.#follow(effect, index, performed);
+  }
+
+  /** Gives a builder, which may be asked for the effect's result. */
+  #builder(effect: EffectCall, index: number, given: readonly unknown[], real: object): object {
+    const recording = this.#recording;
+    const log: BuilderLog = [];
+    return openBuilder(
+      {
+        conductor: this,
+        effect,
+        input: recording.effectBuilds(index, log),
+        given,
+        log,
+        recorded: undefined,
+        hold: (step) => recording.hold(step),
+        ask: (asked, _given, perform) => {
+          recording.effectAsked(index, asked);
+          return this.#follow(effect, index, suspend(perform, true) as Promise<unknown>);
+        },
+      },
+      real,
+    );
+  }
+
+  /** Hands over what a promise is settled with, in its turn. */
+  #follow(effect: EffectCall, index: number, promise: PromiseLike<unknown>): Promise<unknown> {
+    const recording = this.#recording;
     recording.effectReturned(index);
-    const promise = performed;
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
         recording.effectArrived(index);

@@ -18,6 +18,7 @@ import {
   type ViolationRecord,
 } from "../capsule/capsule.js";
 import type { Limits } from "../capsule/limits.js";
+import type { BuilderLog } from "../capsule/recorded-handle.js";
 import { Marker, type MarkerReason } from "../capsule/marker.js";
 import { heldCopy, type Held, isSimple, heldSize, type Snapshot, takeSnapshot } from "../capsule/snapshot.js";
 import type { Side } from "../contract/contract.js";
@@ -74,7 +75,7 @@ export interface StageEntry {
 interface Begun {
   readonly at: number;
   duration: number;
-  readonly input: readonly Held[];
+  input: readonly Held[];
   outcome: OutcomeSnapshot;
   asynchronous: boolean;
   readonly unprompted: boolean;
@@ -92,7 +93,10 @@ export interface EffectEntry extends Begun {
   readonly call: number;
   readonly ordinal: number;
   readonly item: boolean;
+  readonly read: boolean;
   delivered: boolean;
+  joined: boolean;
+  builder: BuilderLog | undefined;
 }
 
 /** Of a run, what its capsule says. */
@@ -274,12 +278,18 @@ export class Recording implements RunListener {
       ordinal: effect.ordinal,
       at: this.#now(),
       duration: 0,
-      input: this.#takeAll(input, effect.record),
+      input:
+        effect.before === undefined
+          ? this.#takeAll(input, effect.record)
+          : [...effect.before, ...this.#takeAll(input, undefined)],
       outcome: PENDING,
       asynchronous: false,
       delivered: false,
       unprompted,
       item,
+      read: effect.read === true,
+      joined: false,
+      builder: undefined,
     });
     if (effect.record !== undefined)
       (this.#effectConversions ??= new Map<number, Conversion>()).set(index, effect.record);
@@ -291,6 +301,32 @@ export class Recording implements RunListener {
   effectReturned(index: number): void {
     const entry = this.#effects[index];
     if (!this.#closed && entry !== undefined) entry.asynchronous = true;
+  }
+
+  /** The effect has given a builder, of which `log` tells. Returns what is recorded of its arguments. */
+  effectBuilds(index: number, log: BuilderLog): readonly Held[] {
+    const entry = this.#effects[index];
+    if (this.#closed || entry === undefined) return NONE;
+    entry.builder = log;
+    return entry.input;
+  }
+
+  /** The effect's builder is asked for its result; this is the whole of its input. */
+  effectAsked(index: number, input: readonly Held[]): void {
+    const entry = this.#effects[index];
+    if (!this.#closed && entry !== undefined) entry.input = input;
+  }
+
+  /** The effect's result came with no microtask between it and what is before it. */
+  effectJoined(index: number): void {
+    const entry = this.#effects[index];
+    if (!this.#closed && entry !== undefined) entry.joined = true;
+  }
+
+  /** Copies a value that is part of an effect's input to come. */
+  hold(value: unknown): Held {
+    this.#size += ENTRY_BYTES;
+    return this.#closed ? undefined : this.#take(value);
   }
 
   /** Its result has come; it is handed over, and ends, at its turn. */

@@ -29,6 +29,7 @@ import {
   writeViolation,
 } from "../capsule/encode-capsule.js";
 import { type CborWriter, releaseWriter, takeWriter } from "../capsule/encode-value.js";
+import type { BuilderLog } from "../capsule/recorded-handle.js";
 import { currentEnvironment } from "../capsule/environment.js";
 import { type Held, heldSize } from "../capsule/snapshot.js";
 import { ValueTable } from "../capsule/value-table.js";
@@ -169,18 +170,23 @@ function isSmall({ input, outcome }: CallEntry | EffectEntry): boolean {
 function endEntry(body: CborWriter, values: ValueTable, entry: CallEntry | EffectEntry, flags: number): void {
   const { input, outcome } = entry;
   for (const snapshot of input) body.number(values.add(snapshot));
+  if ("builder" in entry && entry.builder !== undefined) body.number(values.add(logOf(entry.builder)));
   endRow(body, flags, outcome, outcome.status === "pending" ? undefined : values.add(outcome.value));
 }
 
 function* endEntryInSteps(
   body: CborWriter,
   values: ValueTable,
-  { input, outcome }: CallEntry | EffectEntry,
+  entry: CallEntry | EffectEntry,
   flags: number,
 ): Generator<undefined, void> {
+  const { input, outcome } = entry;
   for (const snapshot of input) {
     body.number(yield* values.addInSteps(snapshot));
     yield;
+  }
+  if ("builder" in entry && entry.builder !== undefined) {
+    body.number(yield* values.addInSteps(logOf(entry.builder)));
   }
   endRow(
     body,
@@ -188,6 +194,11 @@ function* endEntryInSteps(
     outcome,
     outcome.status === "pending" ? undefined : yield* values.addInSteps(outcome.value),
   );
+}
+
+/** A builder's log holds numbers and texts alone: it is its own copy. */
+function logOf(log: BuilderLog): Held {
+  return { copy: log, size: log.length * 8, shared: undefined, loss: undefined };
 }
 
 const fieldsOfOptions = new WeakMap<RecordingOptions, SharedFields>();
@@ -263,6 +274,9 @@ export function* sealRecording(recording: Recording, kept: string): Generator<un
       delivered: effect.delivered,
       unprompted: effect.unprompted,
       item: effect.item,
+      builder: effect.builder && (yield* referenceOf(logOf(effect.builder), values)),
+      read: effect.read,
+      joined: effect.joined,
       input: yield* referencesOf(effect.input, values),
       outcome: yield* outcomeOf(effect.outcome, values),
     });

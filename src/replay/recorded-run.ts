@@ -2,6 +2,7 @@ import type { CallRecord, Capsule, EffectRecord, OutcomeRecord } from "../capsul
 import { stageOf } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
+import type { BuilderLog } from "../capsule/recorded-handle.js";
 import type { Outcome } from "../stage/definition.js";
 
 /** What there is no record of. */
@@ -59,6 +60,13 @@ export class RecordedRun {
 
   effectAt(index: number): EffectRecord {
     return this.capsule.effects[index] as EffectRecord;
+  }
+
+  /** What was called on the builder that the effect gave. */
+  builderLog(index: number): BuilderLog {
+    const { builder } = this.effectAt(index);
+    const log: unknown = builder === undefined ? [] : valueAt(this.capsule, builder, this.#classes);
+    return Array.isArray(log) ? (log as BuilderLog) : [];
   }
 
   /** How many effects of that name the call made. */

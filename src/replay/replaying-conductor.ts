@@ -11,8 +11,11 @@
  *
  * A live result (a stage or an effect run for real) takes its recorded place.
  */
-import type { CallRecord, CapsuleEvent } from "../capsule/capsule.js";
+import type { CallRecord, CapsuleEvent, EffectRecord } from "../capsule/capsule.js";
+import type { BuilderLog } from "../capsule/recorded-handle.js";
+import { openBuilder } from "../effects/builder.js";
 import { effectNotRecorded } from "../effects/effect.js";
+import { isLazy } from "../effects/live.js";
 import { HindcastError } from "../errors.js";
 import {
   clearImmediateOriginal,
@@ -282,6 +285,11 @@ export class ReplayingConductor implements Conductor, RunListener {
     const index = this.#find(effect);
     const entry = this.#recording.effectStarted(effect, input);
     const substitute = this.#begin(effect, index);
+    if (substitute !== "live" && index !== NOT_RECORDED) {
+      if (this.#recorded.effectAt(index).builder !== undefined) {
+        return this.#builder(effect, index, entry, input, substitute);
+      }
+    }
     if (substitute === "recorded") {
       return index === NOT_RECORDED
         ? this.#refuse(effect, entry)
@@ -290,6 +298,46 @@ export class ReplayingConductor implements Conductor, RunListener {
     // What belongs to another effect, such as its stream, is part of what stands for that one.
     const isItsOwn = substitute === "live" || effect.of !== undefined;
     return this.#liveEffect(effect, index, entry, isItsOwn ? perform : () => standIn(substitute, input));
+  }
+
+  upcoming(call: ObservedCall, name: string): EffectRecord | undefined {
+    const index = this.#find({ call, name, ordinal: call.effectsBegun(name) });
+    return index === NOT_RECORDED ? undefined : this.#recorded.effectAt(index);
+  }
+
+  /** Gives a builder: of nothing, or of the real one where the effect is live. */
+  #builder(
+    effect: EffectCall,
+    index: number,
+    entry: number,
+    given: readonly unknown[],
+    substitute: Exclude<Substitute, "live">,
+    real?: object,
+  ): object {
+    const log: BuilderLog = [];
+    return openBuilder(
+      {
+        conductor: this,
+        effect,
+        input: this.#recording.effectBuilds(entry, log),
+        given,
+        log,
+        recorded: index === NOT_RECORDED ? undefined : this.#recorded.builderLog(index),
+        hold: (step) => this.#recording.hold(step),
+        ask: (asked, input, perform) => {
+          this.#recording.effectAsked(entry, asked);
+          if (real !== undefined)
+            return this.#follow(effect, index, entry, suspend(perform, true) as Promise<unknown>);
+          if (typeof substitute !== "function")
+            return this.#recordedEffect(effect, index, entry) as Promise<unknown>;
+          const result = attempt(() => standIn(substitute, input));
+          const promise =
+            result.status === "ok" ? Promise.resolve(result.value) : Promise.reject<unknown>(result.error);
+          return this.#follow(effect, index, entry, promise);
+        },
+      },
+      real,
+    );
   }
 
   /** The recorded effect that an effect of the replay is. */
@@ -456,8 +504,17 @@ export class ReplayingConductor implements Conductor, RunListener {
       throw error;
     }
     if (!isThenable(result)) return this.#result(effect, index, entry, result);
+    if (isLazy(result)) return this.#builder(effect, index, entry, [], "recorded", result);
+    return this.#follow(effect, index, entry, result);
+  }
+
+  /** Hands over what a promise is settled with, at the recorded place. */
+  #follow(effect: EffectCall, index: number, entry: number, promise: PromiseLike<unknown>): Promise<unknown> {
+    const fail = (error: unknown): void => {
+      this.#recording.effectEnded(entry, { status: "error", error });
+      if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
+    };
     this.#recording.effectReturned(entry);
-    const promise = result;
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
         this.#recording.effectArrived(entry);

@@ -6,7 +6,8 @@
 import type { Context } from "@opentelemetry/api";
 import type { Side } from "../contract/contract.js";
 import type { ContractIssue } from "../errors.js";
-import type { Version } from "../capsule/capsule.js";
+import type { EffectRecord, Version } from "../capsule/capsule.js";
+import type { Held } from "../capsule/snapshot.js";
 import type { Conversions, Definition, Outcome } from "./definition.js";
 
 /** A run, as those behind the seam see it. */
@@ -41,6 +42,8 @@ export interface ObservedCall {
   telemetry: object | undefined;
   /** How many effects of that name the call has begun before; counts one more. */
   nextEffect(name: string): number;
+  /** The same, without counting one more. */
+  effectsBegun(name: string): number;
 }
 
 /**
@@ -86,6 +89,12 @@ export interface EffectCall extends Conversions {
   readonly doubt?: string | undefined;
   /** Whether it is performed in a replay as well, where no option says otherwise: it reaches nothing outside. */
   readonly live?: boolean | undefined;
+  /** What is recorded before its input: the arguments and steps of the builder that it belongs to. */
+  readonly before?: readonly Held[] | undefined;
+  /** Whether it reads a property of something that an effect gave. */
+  readonly read?: boolean | undefined;
+  /** What a replay does when the effect has begun and is given as recorded: it calls the functions that it called. */
+  readonly during?: (() => void) | undefined;
 }
 
 /** An item of the stream that a call has returned. */
@@ -133,6 +142,8 @@ export interface Conductor {
    * or in a promise, and tells `settled` of it just before.
    */
   item(item: StreamItem, perform: () => unknown, settled: (outcome: Outcome) => void): unknown;
+  /** In a replay: the recorded effect that the call's next one of that name is. */
+  readonly upcoming?: (call: ObservedCall, name: string) => EffectRecord | undefined;
   /** Runs an effect through `perform`, or gives what is recorded of it. */
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown;
   /**

@@ -56,6 +56,10 @@ export class StageCall implements ObservedCall {
     return count(this.#effects, name);
   }
 
+  effectsBegun(name: string): number {
+    return this.#effects?.get(name) ?? 0;
+  }
+
   #nextStage(name: string): number {
     if (this.#stages === undefined) this.#stages = new Map();
     return count(this.#stages, name);

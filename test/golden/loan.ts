@@ -216,7 +216,9 @@ export function settle(recorded: StoredCapsule): StoredCapsule {
     calls: capsule.calls.map(timed),
     // No stage of the run returns a stream: one effect is made an item of one, so that the file has its flags.
     effects: capsule.effects.map(timed).map((effect) =>
-      effect.name === "setting" ? { ...effect, delivered: true, item: true } : effect,
+      effect.name === "setting"
+        ? { ...effect, delivered: true, item: true, builder: 0, read: true, joined: true }
+        : effect,
     ),
   };
   const duration = (settled.calls[0]?.duration ?? 0) / 1000;

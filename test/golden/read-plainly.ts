@@ -103,10 +103,17 @@ export function readPlainly(file: Uint8Array): Json {
       ordinal: render(ordinal),
       at: render(at),
       duration: render(duration),
-      input: render(input),
+      input: render(bit(flags, 16) ? (input as unknown[]).slice(0, -1) : input),
       asynchronous: bit(flags, 1),
       unprompted: bit(flags, 4),
       ...(format >= 2 ? { delivered: bit(flags, 2), item: bit(flags, 8) } : {}),
+      ...(format >= 3
+        ? {
+            builder: bit(flags, 16) ? render((input as unknown[]).at(-1)) : null,
+            read: bit(flags, 32),
+            joined: bit(flags, 64),
+          }
+        : {}),
       outcome: outcome(rest),
     })),
     events: (body.get("events") as number[]).map((event) => `${kinds[event % 4]} ${Math.floor(event / 4)}`),

@@ -73,6 +73,13 @@ export function renderCapsule(capsule: Capsule): Json {
       asynchronous: effect.asynchronous,
       unprompted: effect.unprompted,
       ...(capsule.format >= 2 ? { delivered: effect.delivered, item: effect.item } : {}),
+      ...(capsule.format >= 3
+        ? {
+            builder: effect.builder ?? null,
+            read: effect.read === true,
+            joined: effect.joined === true,
+          }
+        : {}),
       outcome: outcome(effect.outcome),
     })),
     events: capsule.events.map(({ kind, index }) => `${kind} ${index}`),
