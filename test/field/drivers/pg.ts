@@ -122,6 +122,7 @@ export const fixture: DriverFixture = {
         values: [[id, id + 1]],
         types,
       };
+      // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- where the types of pg are not installed
       const { rows } = await pool.query<{ balance: Money }>(query as unknown as pg.QueryConfig);
       return String((rows[0] as { balance: Money }).balance.plus((rows[1] as { balance: Money }).balance));
     },
