@@ -8,6 +8,7 @@ import { consistsOf } from "./consists-of.js";
 import { type ContractMode, createContract } from "./contract/contract.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
+import { createShared } from "./effects/shared.js";
 import { Turns } from "./effects/turns.js";
 import { ContractViolation, HindcastError } from "./errors.js";
 import {
@@ -114,6 +115,13 @@ export interface Hindcast extends AsyncDisposable {
   effect<F extends AnyFunction>(options: EffectOptions, body: F): F;
   /** Declares methods of a client to do so, as effects named `<name>.<method>`. */
   effects<C extends object, M extends keyof C & string>(name: string, client: C, methods: readonly M[]): C;
+  /**
+   * Declares state that runs share: a Map, a cache, a counter, a DataLoader, a memoised function. What a run reads and
+   * writes of it is recorded, as effects named `<name>.<method>` and `<name>.<property>`; a replay is given that, and
+   * never touches the object. A function is an effect itself; what it gives that is no plain data, such as a client,
+   * is the process's own in a replay as well.
+   */
+  shared<S extends object>(name: string, state: S): S;
   /** A float in [0, 1): from the stage's seeded stream within a run, from `Math.random` outside. */
   random(): number;
   /** Milliseconds since the epoch; within a run the reading is recorded, and replayed. */
@@ -289,6 +297,10 @@ class Instance implements Hindcast, ReplayHost {
 
   effects<C extends object, M extends keyof C & string>(name: string, client: C, methods: readonly M[]): C {
     return createEffects(this, name, client, methods);
+  }
+
+  shared<S extends object>(name: string, state: S): S {
+    return createShared(this, name, state, (className) => this.classes.has(className));
   }
 
   current(): CurrentRun | undefined {
