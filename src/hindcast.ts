@@ -1,6 +1,6 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
-import { captureAmbient, type Captures } from "./ambient/ambient.js";
+import { captureAmbient, installDormant, type Captures } from "./ambient/ambient.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
 import { resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
@@ -134,6 +134,9 @@ export interface Hindcast extends AsyncDisposable {
   close(options?: FlushOptions): Promise<void>;
   stats(): HindcastStats;
 }
+
+// What modules take that are imported after the library, lodash say, can then be captured.
+installDormant();
 
 const DEFAULT_FLUSH_TIMEOUT = 30_000;
 

@@ -1,9 +1,16 @@
 /**
- * Captures what a program reads from its platform without declaring it, and notices the rest. The patches are the
- * process's: made when the first instance asks for them, undone when the last has let go.
+ * Captures what a program reads from its platform without declaring it, and notices the rest.
+ *
+ * Invariants
+ * 1. What a program may take a reference to (`Math.random`, `Date`, `setTimeout`) is patched when the library is
+ *    imported, and stays so: a module that is imported later takes what can be captured. Until an instance or a replay
+ *    wants it, and when the last has let go, these patches are dormant, and call what they stand for.
+ * 2. The others are made when the first instance asks for them, and undone when the last has let go.
+ * 3. What somebody else has replaced since then is patched anew, on top, for as long as an instance wants it.
  */
 import { syncBuiltinESMExports } from "node:module";
 import type { Capture } from "../capture/capture.js";
+import { wallClock } from "../originals.js";
 import type { BuiltInSource } from "../stage/seam.js";
 import { patchAbortSignal } from "./abort-source.js";
 import { patchBodies } from "./body-source.js";
@@ -16,6 +23,7 @@ import { patchModules } from "./module-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
 import { patchSubtle } from "./subtle-source.js";
+import { want, setLayered } from "./captured.js";
 import { patchTimers } from "./timer-source.js";
 import { patchUndeclared } from "./undeclared-source.js";
 import { patchWebAssembly } from "./web-assembly-source.js";
@@ -51,6 +59,25 @@ interface Installed {
 
 const installed: Installed[] = [];
 
+/** What a module takes a reference to when it is imported. */
+const TAKEN: readonly BuiltInSource[] = ["random", "clock", "crypto", "timers", "fetch"];
+
+let dormant: ReadonlyMap<string, readonly Undo[]> | undefined;
+
+/** Patches what modules take references to, for good. Called when the library is imported. */
+export function installDormant(): void {
+  // The library's own clock and timers come first: what is taken from here on is captured.
+  if (dormant !== undefined || typeof wallClock !== "function") return;
+  dormant = new Map(TAKEN.map((name) => [name, BUILT_IN_CAPTURES.get(name)?.patch() ?? []]));
+  syncBuiltinESMExports();
+}
+
+/** Whether what was patched at import is what a program meets today. */
+function isInPlace(name: string, target: object | undefined): boolean {
+  const undo = target === undefined ? dormant?.get(name) : undefined;
+  return undo !== undefined && undo.every((one) => one.isInPlace?.() ?? true);
+}
+
 /** Captures by `captures` until the returned function is called. */
 export function captureAmbient(captures: Captures): Undo {
   const mine: Installed[] = [];
@@ -58,23 +85,32 @@ export function captureAmbient(captures: Captures): Undo {
   for (const { name, target, patch } of captures.values()) {
     let known = installed.find((one) => one.name === name && one.target === target);
     if (known === undefined) {
-      known = { name, target, undo: patch(), users: 0 };
+      const inPlace = isInPlace(name, target);
+      known = { name, target, undo: inPlace ? [] : patch(), users: 0 };
       installed.push(known);
-      patched = true;
+      if (!inPlace) patched = true;
     }
     known.users += 1;
     mine.push(known);
   }
   // Named imports of built-in modules are copies, which only this brings up to date.
   if (patched) syncBuiltinESMExports();
+  const unwant = captures.size > 0 ? want() : undefined;
+  noteLayers();
   let done = false;
   return () => {
     if (done) return;
     done = true;
+    unwant?.();
     // Two captures may patch one function: what came last goes first.
     const undone = mine.reverse().map(release);
     if (undone.includes(true)) syncBuiltinESMExports();
+    noteLayers();
   };
+}
+
+function noteLayers(): void {
+  setLayered(installed.some(({ name, undo }) => dormant?.has(name) === true && undo.length > 0));
 }
 
 /** Whether nobody has it captured any more. */
@@ -83,5 +119,5 @@ function release(one: Installed): boolean {
   if (one.users > 0) return false;
   installed.splice(installed.indexOf(one), 1);
   for (const undo of [...one.undo].reverse()) undo();
-  return true;
+  return one.undo.length > 0;
 }

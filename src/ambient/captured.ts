@@ -3,7 +3,7 @@
  * replays it. Everything that is patched asks here first, and is itself where the answer is no.
  */
 import { isQuiet } from "../stage/quiet.js";
-import { activeCall, isSuppressed } from "../stage/scopes.js";
+import { activeCall, isSuppressed, suspend } from "../stage/scopes.js";
 import type { CaptureSource, Conductor, EffectCall, MadeUp } from "../stage/seam.js";
 import { isBystander } from "./bystander.js";
 import { evaluations } from "./evaluations.js";
@@ -15,9 +15,31 @@ export interface Captured {
   readonly conductor: Conductor;
 }
 
+/** How many instances and replays want anything captured; none where what is patched is dormant. */
+let wanting = 0;
+/** Whether patches lie on patches of this library's, with somebody else's between them. */
+let isLayered = false;
+
+/** Counts one that wants something captured, until the returned function is called. */
+export function want(): () => void {
+  wanting += 1;
+  return () => {
+    wanting -= 1;
+  };
+}
+
+export function setLayered(layered: boolean): void {
+  isLayered = layered;
+}
+
+/** Calls what lies below a patch: where that may be one as well, the reading is not one of the program's twice. */
+export function below<T>(perform: () => T): T {
+  return isLayered ? suspend(perform) : perform();
+}
+
 /** The captured call that the current code is part of. */
 export function captured(source: CaptureSource): Captured | undefined {
-  if (isQuiet()) return undefined;
+  if (wanting === 0 || isQuiet()) return undefined;
   const call = activeCall();
   if (call === undefined) return undefined;
   const { conductor, closed, captures } = call.run;
@@ -50,7 +72,8 @@ export function readFor<T>(
   perform: () => T,
   madeUp: MadeUp<T>,
 ): T {
-  return conductor.effect(nextEffect(call, name, madeUp), input, perform) as T;
+  const effect = nextEffect(call, name, madeUp);
+  return conductor.effect(effect, input, isLayered ? () => below(perform) : perform) as T;
 }
 
 /** Bytes that a replay makes up where the record has none. */

@@ -12,6 +12,8 @@ export function patchClock(): Undo[] {
   const now = (): number => read("clock", "Date.now", [], readDate, startOf);
   return [
     patch(globalThis, "Date", (original) => createDate(original, now)),
+    // What dates say that they were made by.
+    patch(Date.prototype as { constructor: unknown }, "constructor", () => Date),
     patch(Object.getPrototypeOf(performance) as typeof performance, "now", (original) =>
       resemble(function (this: typeof performance): number {
         return read(

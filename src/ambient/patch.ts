@@ -1,7 +1,11 @@
 /** Replaces properties of globals and modules, and puts them back. */
 
 /** Undoes a patch. */
-export type Undo = () => void;
+export interface Undo {
+  (): void;
+  /** Whether what was put there is there still; undefined where nothing could be put. */
+  readonly isInPlace?: () => boolean;
+}
 
 /** Puts what `make` makes of a property's value in its place. A property that is locked stays as it is. */
 export function patch<T extends object, K extends keyof T>(
@@ -16,12 +20,14 @@ export function patch<T extends object, K extends keyof T>(
   if (!Reflect.defineProperty(target, key, { value, writable: true, configurable: true, enumerable })) {
     return () => undefined;
   }
-  return () => {
+  const isInPlace = (): boolean => target[key] === value;
+  const undo = (): void => {
     // Whoever patched it since then calls on to ours, which is the original outside of runs.
-    if (target[key] !== value) return;
+    if (!isInPlace()) return;
     if (descriptor === undefined) delete target[key];
     else Object.defineProperty(target, key, descriptor);
   };
+  return Object.assign(undo, { isInPlace });
 }
 
 /** The same of a getter. */

@@ -6,7 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import timers from "node:timers";
 import timersPromises from "node:timers/promises";
 import type { Outcome } from "../stage/definition.js";
-import { captured, type Captured, nextEffect } from "./captured.js";
+import { below, captured, type Captured, nextEffect } from "./captured.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
 type Callback = (...input: unknown[]) => void;
@@ -32,7 +32,7 @@ export function patchTimers(): Undo[] {
         capture,
         "setTimeout",
         [delay],
-        () => promised.setTimeout(delay, undefined, options),
+        () => below(() => promised.setTimeout(delay, undefined, options)),
         value as T,
       );
     },
@@ -46,7 +46,7 @@ export function patchTimers(): Undo[] {
         capture,
         "setImmediate",
         [],
-        () => promised.setImmediate(undefined, options),
+        () => below(() => promised.setImmediate(undefined, options)),
         value as T,
       );
     },
@@ -87,7 +87,7 @@ function createTimeout(original: Start, clear: (handle: NodeJS.Timeout) => void)
         nextEffect(call, "setTimeout", nothing),
         [delay],
         (arrive) => {
-          real = original(() => arrive(FIRED), delay);
+          real = below(() => original(() => arrive(FIRED), delay));
         },
         fire,
       );
@@ -133,7 +133,7 @@ function createInterval(original: Start, clear: (handle: NodeJS.Timeout) => void
         (arrive) => {
           arrived = () => arrive(FIRED);
           // When the run has ended it goes on as any other interval does.
-          handle ??= original(() => (call.run.closed ? fire() : arrived()), delay);
+          handle ??= below(() => original(() => (call.run.closed ? fire() : arrived()), delay));
         },
         fire,
       );
@@ -161,7 +161,7 @@ function createImmediate(
       nextEffect(call, "setImmediate", nothing),
       [],
       (arrive) => {
-        handle = original(() => arrive(FIRED));
+        handle = below(() => original(() => arrive(FIRED)));
       },
       AsyncLocalStorage.bind(() => Reflect.apply(callback, handle, input)),
     );

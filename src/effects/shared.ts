@@ -47,7 +47,7 @@ export function createShared<S extends object>(
   }
   const effects = new SharedEffects(host, name, isKnownClass);
   return (typeof state === "function"
-    ? sharedFunction(effects, state as unknown as AnyFunction)
+    ? sharedFunction(effects, state)
     : sharedObject(effects, state)) as unknown as S;
 }
 

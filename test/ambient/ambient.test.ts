@@ -155,7 +155,7 @@ describe("G1: the platform is as it was", () => {
   test("outside of runs everything is itself", async () => {
     const hc = instance({ seed: 1 });
     expect(new Date()).toBeInstanceOf(Date);
-    expect(new Date(0).constructor).toBe(platform.Date);
+    expect(new Date(0).constructor).toBe(Date);
     expect(Object.getPrototypeOf(new Date())).toBe(platform.Date.prototype);
     expect(typeof Date()).toBe("string");
     expect(Date.UTC(2001, 0)).toBe(platform.Date.UTC(2001, 0));
@@ -173,14 +173,36 @@ describe("G1: the platform is as it was", () => {
     expect(entry()).toBe(true);
   });
 
-  test("close undoes every patch, and only the last instance's does", async () => {
+  test("what was patched at import stays, and is dormant without an instance", async () => {
     const [first, second] = [instance(), instance()];
-    expect(Math.random).not.toBe(platform.random);
-    await first.close();
-    expect(Math.random).not.toBe(platform.random);
-    await second.close();
     expect(currentPlatform()).toEqual(platform);
     expect(randomUUID).toBe(platform.uuid);
+    const { capsule } = await recordAndReplay(() => randomUUID());
+    expect(capsule.effects).toHaveLength(1);
+    await first.close();
+    await second.close();
+    expect(currentPlatform()).toEqual(platform);
+  });
+
+  test("what somebody replaces before an instance is made is captured on top of that, and given back", async () => {
+    const ours = globalThis.Date;
+    const now = (): number => ours.now() + 1_000_000_000;
+    class Shifted extends ours {
+      constructor(...input: []) {
+        super(...(input.length === 0 ? ([now()] as unknown as []) : input));
+      }
+      static override now = now;
+    }
+    globalThis.Date = Shifted as DateConstructor;
+    try {
+      const { capsule } = await recordAndReplay(() => [Date.now(), Date.now() > 0]);
+      // Once each, though what was put there calls on to what the library had put there before.
+      expect(capsule.effects.map(({ name }) => name)).toEqual(["Date.now", "Date.now"]);
+      for (const close of closing.splice(0)) await close();
+      expect(globalThis.Date).toBe(Shifted);
+    } finally {
+      globalThis.Date = ours;
+    }
   });
 
   test("what an instance does not capture is itself in its runs", async () => {

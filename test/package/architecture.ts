@@ -21,7 +21,7 @@ const layers: readonly { folders: readonly string[]; siblings?: "may import one 
   { folders: ["record", "telemetry"] },
   { folders: ["hindcast*.ts + index.ts"] }, // composition
   { folders: ["replay"] },
-  { folders: ["testing", "vitest"] },
+  { folders: ["testing", "vitest", "register"] },
 ];
 
 const compositionFiles = new Set(["hindcast.ts", "hindcast-options.ts", "index.ts"]);

@@ -89,6 +89,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     values: ["redisCapture"],
     types: ["Capture", "IoRedisModule", "NodeRedisModule", "RedisModule"],
   },
+  "hindcast/register": { values: [], types: [] },
   "hindcast/replay": {
     values: [
       "Marker",
