@@ -19,6 +19,7 @@ import { patchCompression } from "./compression-source.js";
 import { patchCrypto } from "./crypto-source.js";
 import { patchFetch } from "./fetch-source.js";
 import { patchKeys } from "./key-source.js";
+import { patchMessages } from "./message-source.js";
 import { patchModules } from "./module-source.js";
 import type { Undo } from "./patch.js";
 import { patchRandom } from "./random-source.js";
@@ -41,7 +42,7 @@ export const BUILT_IN_CAPTURES: ReadonlyMap<BuiltInSource, Capture> = new Map([
   builtIn("random", () => [patchRandom()]),
   builtIn("clock", patchClock),
   builtIn("crypto", () => [...patchCrypto(), ...patchKeys(), ...patchSubtle()]),
-  builtIn("timers", () => [...patchTimers(), patchAbortSignal()]),
+  builtIn("timers", () => [...patchTimers(), patchAbortSignal(), ...patchMessages()]),
   builtIn("bodies", patchBodies),
   builtIn("fetch", patchFetch),
   builtIn("undeclared", patchUndeclared),

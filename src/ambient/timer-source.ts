@@ -7,6 +7,7 @@ import timers from "node:timers";
 import timersPromises from "node:timers/promises";
 import type { Outcome } from "../stage/definition.js";
 import { below, captured, type Captured, nextEffect } from "./captured.js";
+import { createIntervalIterator } from "./interval-iterator.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
 type Callback = (...input: unknown[]) => void;
@@ -55,11 +56,28 @@ export function patchTimers(): Undo[] {
   undo.push(
     patch(timersPromises, "setTimeout", () => wait),
     patch(timersPromises, "setImmediate", () => waitImmediate),
+    patch(timersPromises.scheduler, "yield", (original) =>
+      resemble(() => {
+        const capture = captured("timers");
+        const pass = (): Promise<void> => below(() => original.call(timersPromises.scheduler));
+        return capture === undefined ? pass() : waitFor(capture, "scheduler.yield", [], pass, undefined);
+      }, original),
+    ),
     patch(timersPromises.scheduler, "wait", () => (delay, options) => wait(delay, undefined, options)),
   );
 
   const startTimeout = createTimeout(setTimeout, clearTimeout);
   const startInterval = createInterval(setInterval, clearInterval);
+  undo.push(
+    patch(timersPromises, "setInterval", (original) =>
+      createIntervalIterator(
+        original,
+        startInterval as never,
+        createClear(clearInterval) as never,
+        promised.setTimeout,
+      ),
+    ),
+  );
   const startImmediate = createImmediate(setImmediate, clearImmediate);
   for (const target of [timers, globalThis] as (typeof timers)[]) {
     undo.push(

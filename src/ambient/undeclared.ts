@@ -117,6 +117,11 @@ export function neverSuspected(thing: object): void {
   inside.add(thing);
 }
 
+/** What is asked of `thing` is asked of the outside world from now on. */
+export function suspectedAgain(thing: object): void {
+  inside.delete(thing);
+}
+
 /** Stands for a method that asks. */
 export function asks(original: Method, { source, eventOf, isPlatform }: Asking): Method {
   const substitute: Method = function (...input) {
