@@ -7,7 +7,13 @@ import type { RecordableClass } from "./capsule/decode-value.js";
 import { consistsOf } from "./consists-of.js";
 import { type ContractMode, createContract } from "./contract/contract.js";
 import { type Duration, milliseconds } from "./duration.js";
-import { createClock, createEffect, createEffects, type EffectOptions } from "./effects/effect.js";
+import {
+  createClock,
+  createEffect,
+  createEffects,
+  type EffectMethods,
+  type EffectOptions,
+} from "./effects/effect.js";
 import { createShared } from "./effects/shared.js";
 import { Turns } from "./effects/turns.js";
 import { ContractViolation, HindcastError } from "./errors.js";
@@ -114,7 +120,11 @@ export interface Hindcast extends AsyncDisposable {
   /** Declares a function to read from the outside world. */
   effect<F extends AnyFunction>(options: EffectOptions, body: F): F;
   /** Declares methods of a client to do so, as effects named `<name>.<method>`. */
-  effects<C extends object, M extends keyof C & string>(name: string, client: C, methods: readonly M[]): C;
+  effects<C extends object, M extends keyof C & string>(
+    name: string,
+    client: C,
+    methods: EffectMethods<M>,
+  ): C;
   /**
    * Declares state that runs share: a Map, a cache, a counter, a DataLoader, a memoised function. What a run reads and
    * writes of it is recorded, as effects named `<name>.<method>` and `<name>.<property>`; a replay is given that, and
@@ -298,7 +308,11 @@ class Instance implements Hindcast, ReplayHost {
     return createEffect(this, options, body);
   }
 
-  effects<C extends object, M extends keyof C & string>(name: string, client: C, methods: readonly M[]): C {
+  effects<C extends object, M extends keyof C & string>(
+    name: string,
+    client: C,
+    methods: EffectMethods<M>,
+  ): C {
     return createEffects(this, name, client, methods);
   }
 

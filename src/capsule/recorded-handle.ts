@@ -58,6 +58,11 @@ export function setStandIn(live: object, describe: () => RecordedHandle): void {
   standIns.set(live, describe);
 }
 
+/** Whether something else is recorded in place of `value`. */
+export function hasStandIn(value: object): boolean {
+  return standIns.has(value);
+}
+
 /** What is recorded in place of `value`; undefined where it is recorded as what it is. */
 export function standInOf(value: object): RecordedHandle | undefined {
   return anyStandIn ? standIns.get(value)?.() : undefined;

@@ -9,7 +9,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Captured, captured, nextEffect } from "../ambient/captured.js";
-import { effectNotRecorded } from "../effects/effect.js";
+import { effectNotRecorded } from "../effects/perform-effect.js";
 import type { HindcastError } from "../errors.js";
 import { activeCall, suspend } from "../stage/scopes.js";
 import type { EffectCall } from "../stage/seam.js";

@@ -229,7 +229,7 @@ class Node {
   #getRecorded(call: StageCall | undefined, key: PropertyKey): unknown {
     if (call === undefined) return undefined;
     const { conductor, effect } = this.#family.source;
-    if (conductor.upcoming?.(call, `${effect.name}.${memberName(key)}`)?.read === true) {
+    if (conductor.upcoming?.(call, `${effect.name}.${memberName(key)}`)?.record.read === true) {
       return this.#read(call, key, () => undefined);
     }
     if (typeof key === "symbol" || PROBED.has(key)) return Reflect.get(Object.prototype, key);
@@ -248,7 +248,11 @@ class Node {
     const { conductor, effect } = this.#family.source;
     const name = `${effect.name}.${memberName(key)}`;
     const of = effect.of ?? effect.name;
-    return conductor.effect({ call, name, ordinal: call.nextEffect(name), of, read: true }, [], perform);
+    return conductor.effect(
+      { call, name, ordinal: call.nextEffect(name), of, read: true, declared: true },
+      [],
+      perform,
+    );
   }
 
   readonly #then = (fulfilled?: unknown, rejected?: unknown): unknown => {
@@ -354,6 +358,7 @@ class Node {
       of: effect.of ?? effect.name,
       live: effect.live,
       before: [...this.input, held],
+      declared: true,
     };
     return conductor.effect(ending, [], perform ?? (() => cannotAsk(name)));
   }

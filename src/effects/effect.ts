@@ -4,10 +4,9 @@ import { wallClock } from "../originals.js";
 import { conversionOf } from "../stage/conversion.js";
 import type { Conversion } from "../stage/definition.js";
 import type { Host } from "../stage/host.js";
-import type { EffectCall } from "../stage/seam.js";
-import { activeCallOf, suspend } from "../stage/scopes.js";
 import { type AnyFunction, isAsynchronous } from "../stage/stage.js";
-import { realInput } from "./live.js";
+import type { LentFunctions } from "./lent-function.js";
+import { performEffect, type Told } from "./perform-effect.js";
 import { mustBeFunction, nameOf, standIn } from "../stage/wrap.js";
 
 export interface EffectOptions {
@@ -23,7 +22,12 @@ export interface EffectOptions {
 export const CLOCK_EFFECT = "clock.now";
 
 /** `body` as an effect: recorded and replayed within runs, itself outside of them. */
-export function createEffect<F extends AnyFunction>(host: Host, options: EffectOptions, body: F): F {
+export function createEffect<F extends AnyFunction>(
+  host: Host,
+  options: EffectOptions,
+  body: F,
+  lent?: LentFunctions,
+): F {
   if (typeof options !== "object" || options === null) {
     throw new HindcastError(
       "invalid-options",
@@ -36,72 +40,50 @@ export function createEffect<F extends AnyFunction>(host: Host, options: EffectO
     record: conversionOf(options.record, `record of effect "${name}"`),
     revive: conversionOf(options.revive, `revive of effect "${name}"`),
   };
-  const told: Told = { name, asynchronous: isAsynchronous(body), ...conversions };
+  const told: Told = { name, asynchronous: isAsynchronous(body), lent, ...conversions };
   return standIn(body, (self, input) =>
-    callEffect(host, told, input, (given) =>
+    performEffect(host, told, input, (given) =>
       Reflect.apply(body as AnyFunction, self as never, given as never[]),
     ),
   );
 }
 
-/** What is told of an effect beforehand. */
-type Told = Required<Pick<EffectCall, "name" | "asynchronous" | "record" | "revive">>;
+/** What to record of a method of a client, in place of its arguments and its result. */
+export type MethodOptions = Pick<EffectOptions, "record" | "revive">;
 
-function callEffect(
-  host: Host,
-  told: Told,
-  input: readonly unknown[],
-  perform: (input: readonly unknown[]) => unknown,
-): unknown {
-  const call = activeCallOf(host);
-  const conductor = call?.run.conductor;
-  const { name, asynchronous, record, revive } = told;
-  if (call === undefined || conductor === undefined) return perform(input);
-  if (call.run.closed) {
-    if (!conductor.replaying) return perform(input);
-    // Nobody waits for it any more; an error that nobody handles would end the process.
-    if (asynchronous === true) return new Promise(() => undefined);
-    throw effectNotRecorded(name, call.definition.name, "it began after the run had ended");
-  }
-  const effect = { name, asynchronous, record, revive, call, ordinal: call.nextEffect(name) };
-  return conductor.effect(effect, input, () => suspend(() => perform(realInput(input)), true));
-}
-
-/** What a replay throws into the program in place of touching the outside world (G5). */
-export function effectNotRecorded(name: string, stage: string, why: string): HindcastError {
-  return new HindcastError(
-    "effect-not-recorded",
-    `Effect "${name}" in stage "${stage}" cannot be replayed: ${why}. ` +
-      `To let it run for real in this replay, say so: { effects: { "${name}": "live" } }.`,
-  );
-}
+/** The methods of a client that are effects: a list, or an object that says of each what to record. */
+export type EffectMethods<Method extends string> =
+  | readonly Method[]
+  | Readonly<Partial<Record<Method, MethodOptions>>>;
 
 /** A client whose `methods` are effects, named `<name>.<method>`; everything else of it is as it was. */
 export function createEffects<C extends object, M extends keyof C & string>(
   host: Host,
   name: string,
   client: C,
-  methods: readonly M[],
+  methods: EffectMethods<M>,
 ): C {
   if (typeof name !== "string" || name === "") {
     throw new HindcastError("invalid-options", 'hc.effects needs a name for the client, such as "db".');
   }
-  if (
-    (typeof client !== "object" && typeof client !== "function") ||
-    client === null ||
-    !Array.isArray(methods)
-  ) {
+  const isClient = (typeof client === "object" || typeof client === "function") && client !== null;
+  const options = isClient ? optionsOf(methods) : undefined;
+  if (options === undefined) {
     throw new HindcastError(
       "invalid-options",
-      `hc.effects("${name}", client, methods): give a client and a list of its methods' names.`,
+      `hc.effects("${name}", client, methods): give a client, and a list of its methods' names ` +
+        "or an object such as { query: { record, revive }, close: {} }.",
     );
   }
   const wrapped = new Map<PropertyKey, unknown>();
+  const lent: LentFunctions = new WeakMap();
   const declare = (method: string, body: AnyFunction): void => {
+    const own: EffectOptions = { ...options.get(method), name: `${name}.${method}` };
     // Called with the client itself as `this`: its private fields are not to be had through a Proxy.
-    wrapped.set(method, createEffect(host, { name: `${name}.${method}` }, bind(body, client)));
+    wrapped.set(method, createEffect(host, own, bind(body, client), lent));
   };
-  for (const method of methods as readonly string[]) {
+  for (const [method, own] of options) {
+    mustBeMethodOptions(own, `${name}.${method}`);
     const body: unknown = client[method as M];
     if (typeof body !== "function") {
       throw new HindcastError(
@@ -142,6 +124,20 @@ export function createEffects<C extends object, M extends keyof C & string>(
     getOwnPropertyDescriptor: (_target, key) => described(key),
     deleteProperty: (_target, key) => Reflect.deleteProperty(client, key),
   });
+}
+
+function optionsOf(methods: unknown): ReadonlyMap<string, MethodOptions> | undefined {
+  if (Array.isArray(methods)) return new Map((methods as string[]).map((method) => [method, {}]));
+  if (typeof methods !== "object" || methods === null) return undefined;
+  return new Map(Object.entries(methods as Record<string, MethodOptions>));
+}
+
+function mustBeMethodOptions(options: unknown, name: string): void {
+  const keys = typeof options === "object" && options !== null ? Object.keys(options) : undefined;
+  const unknown = keys?.find((key) => key !== "record" && key !== "revive");
+  if (keys !== undefined && unknown === undefined) return;
+  const what = unknown === undefined ? "" : `: "${unknown}" is no option of a method`;
+  throw new HindcastError("invalid-options", `hc.effects: "${name}" takes { record?, revive? }${what}.`);
 }
 
 /** `method` of `owner`, whatever `this` it is called on. A class stays one. */

@@ -14,7 +14,7 @@ import type { Host } from "../stage/host.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
 import { type AnyFunction, isThenable } from "../stage/stage.js";
 import { standIn } from "../stage/wrap.js";
-import { effectNotRecorded } from "./effect.js";
+import { effectNotRecorded } from "./perform-effect.js";
 
 /** Under this key stands, in a record, what is no data: the object itself, an iterator, something made once a process. */
 const MARK = "hindcast.shared";

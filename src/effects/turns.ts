@@ -75,6 +75,11 @@ export class Turns {
     return this.#open;
   }
 
+  /** Whether something waits to be handed over. */
+  get waiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** Takes the macrotask that is running for a turn: what runs in it is known, and is in the record. */
   enter(): void {
     if (this.open) return;

@@ -16,7 +16,7 @@ import type { TLSSocket } from "node:tls";
 import { type Captured, nextEffect } from "../ambient/captured.js";
 import { withoutCredentials } from "../ambient/credentials.js";
 import { isPropagationHeader } from "../ambient/propagation-headers.js";
-import { effectNotRecorded } from "../effects/effect.js";
+import { effectNotRecorded } from "../effects/perform-effect.js";
 import type { Outcome } from "../stage/definition.js";
 import { suspend } from "../stage/scopes.js";
 import type { EffectCall } from "../stage/seam.js";

@@ -7,7 +7,7 @@ import https from "node:https";
 import { type Captured, captured } from "../ambient/captured.js";
 import { patch, resemble, type Undo } from "../ambient/patch.js";
 import type { Capture } from "../capture/capture.js";
-import { effectNotRecorded } from "../effects/effect.js";
+import { effectNotRecorded } from "../effects/perform-effect.js";
 import { activeCall } from "../stage/scopes.js";
 import { startExchange, takeOver } from "./exchange.js";
 import { type AskedRequest, readAgain, readRequest } from "./request-arguments.js";

@@ -5,6 +5,7 @@
  */
 import type { BuilderLog } from "../capsule/recorded-handle.js";
 import { openBuilder } from "../effects/builder.js";
+import { given, streamGiven } from "../effects/handle.js";
 import { isLazy } from "../effects/live.js";
 import type { Turns } from "../effects/turns.js";
 import type { Outcome } from "../stage/definition.js";
@@ -13,17 +14,31 @@ import { suspend } from "../stage/scopes.js";
 import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
-import { type Passage, passageOfResult } from "../streams/passage.js";
+import type { Passage } from "../streams/passage.js";
 import type { Recording } from "./recording.js";
 
 export class RecordingConductor implements Conductor {
   readonly replaying = false;
   readonly #recording: Recording;
   readonly #turns: Turns;
+  /** Whether something was handed over at once, and no microtask has run since. */
+  #joining = false;
 
   constructor(recording: Recording, turns: Turns) {
     this.#recording = recording;
     this.#turns = turns;
+  }
+
+  give(effect: EffectCall, value: unknown): unknown {
+    return given(effect, value, this.#recording.classes);
+  }
+
+  isOpen(): boolean {
+    return this.#turns.open || this.#turns.waiting;
+  }
+
+  turn(body: () => void): void {
+    this.#turns.enqueue(body);
   }
 
   replace(): undefined {
@@ -47,22 +62,30 @@ export class RecordingConductor implements Conductor {
   start(
     effect: EffectCall,
     input: readonly unknown[],
-    begin: (arrive: (outcome: Outcome) => void) => void,
+    begin: (arrive: (outcome: Outcome, atOnce?: boolean) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void {
     const recording = this.#recording;
     const index = recording.effectStarted(effect, input);
     recording.effectReturned(index);
     let over = false;
-    begin((outcome) => {
+    begin((outcome, atOnce = false) => {
       if (over) return;
       recording.effectArrived(index);
-      this.#turns.enqueue(() => {
+      const pass = (): void => {
         if (over) return;
         over = true;
         recording.effectEnded(index, outcome);
         hand(outcome);
+      };
+      if (!atOnce) return this.#turns.enqueue(pass);
+      this.#turns.enter();
+      if (this.#joining) recording.effectJoined(index);
+      this.#joining = true;
+      queueMicrotask(() => {
+        this.#joining = false;
       });
+      pass();
     });
     return () => {
       over = true;
@@ -116,9 +139,8 @@ export class RecordingConductor implements Conductor {
       recording.effectEnded(index, { status: "error", error });
       throw error;
     }
-    if (!isThenable(performed))
-      return this.#result(effect, index, performed, passageOfResult(effect, performed));
-    return isLazy(performed)
+    if (!isThenable(performed)) return this.#result(effect, index, performed, streamGiven(effect, performed));
+    return effect.declared === true && isLazy(performed)
       ? this.#builder(effect, index, input, performed)
       : this.#follow(effect, index, performed);
   }
@@ -153,7 +175,7 @@ export class RecordingConductor implements Conductor {
       const arrive = (outcome: Outcome): void => {
         recording.effectArrived(index);
         // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
-        const passage = outcome.status === "ok" ? passageOfResult(effect, outcome.value) : undefined;
+        const passage = outcome.status === "ok" ? streamGiven(effect, outcome.value) : undefined;
         this.#turns.enqueue(() => {
           if (outcome.status === "ok") return resolve(this.#result(effect, index, outcome.value, passage));
           recording.effectEnded(index, outcome);
@@ -166,10 +188,12 @@ export class RecordingConductor implements Conductor {
 
   /** Enters a result, and gives what the program gets of it: of a stream, one that is recorded as it is read. */
   #result(effect: EffectCall, index: number, value: unknown, passage: Passage | undefined): unknown {
-    this.#recording.effectEnded(index, {
-      status: "ok",
-      value: passage === undefined ? value : passage.recorded,
-    });
-    return passage === undefined ? value : effectStream(this, effect, passage);
+    if (passage !== undefined) {
+      this.#recording.effectEnded(index, { status: "ok", value: passage.recorded });
+      return effectStream(this, effect, passage);
+    }
+    const result = effect.declared === true ? this.give(effect, value) : value;
+    this.#recording.effectEnded(index, { status: "ok", value: result });
+    return result;
   }
 }

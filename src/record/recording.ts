@@ -394,6 +394,11 @@ export class Recording implements RunListener {
     };
   }
 
+  /** Names of the classes whose instances a replay can give back. */
+  get classes(): ReadonlySet<string> {
+    return this.#options.classes;
+  }
+
   /** Whether the run has ended, and nothing more is entered. */
   get closed(): boolean {
     return this.#closed;

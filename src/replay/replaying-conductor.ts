@@ -11,10 +11,11 @@
  *
  * A live result (a stage or an effect run for real) takes its recorded place.
  */
-import type { CallRecord, CapsuleEvent, EffectRecord } from "../capsule/capsule.js";
-import type { BuilderLog } from "../capsule/recorded-handle.js";
+import type { CallRecord, CapsuleEvent } from "../capsule/capsule.js";
+import { type BuilderLog, RecordedHandle } from "../capsule/recorded-handle.js";
 import { openBuilder } from "../effects/builder.js";
-import { effectNotRecorded } from "../effects/effect.js";
+import { given, streamGiven } from "../effects/handle.js";
+import { effectNotRecorded } from "../effects/perform-effect.js";
 import { isLazy } from "../effects/live.js";
 import { HindcastError } from "../errors.js";
 import {
@@ -35,12 +36,13 @@ import type {
   Replacement,
   RunListener,
   StreamItem,
+  UpcomingEffect,
 } from "../stage/seam.js";
 import { suspend } from "../stage/scopes.js";
 import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
-import { type Passage, passageOfResult } from "../streams/passage.js";
+import type { Passage } from "../streams/passage.js";
 import { NOT_RECORDED, type RecordedRun, type SettledOutcome } from "./recorded-run.js";
 
 /** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
@@ -285,6 +287,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     const index = this.#find(effect);
     const entry = this.#recording.effectStarted(effect, input);
     const substitute = this.#begin(effect, index);
+    if (substitute === "recorded" && index !== NOT_RECORDED) effect.during?.();
     if (substitute !== "live" && index !== NOT_RECORDED) {
       if (this.#recorded.effectAt(index).builder !== undefined) {
         return this.#builder(effect, index, entry, input, substitute);
@@ -300,9 +303,16 @@ export class ReplayingConductor implements Conductor, RunListener {
     return this.#liveEffect(effect, index, entry, isItsOwn ? perform : () => standIn(substitute, input));
   }
 
-  upcoming(call: ObservedCall, name: string): EffectRecord | undefined {
+  upcoming(call: ObservedCall, name: string): UpcomingEffect | undefined {
     const index = this.#find({ call, name, ordinal: call.effectsBegun(name) });
-    return index === NOT_RECORDED ? undefined : this.#recorded.effectAt(index);
+    if (index === NOT_RECORDED) return undefined;
+    const next = this.#passOver();
+    const isNext = next?.kind === "effect-start" && next.index === index;
+    return { record: this.#recorded.effectAt(index), index, isNext };
+  }
+
+  give(effect: EffectCall, value: unknown): unknown {
+    return given(effect, value, this.#recording.classes);
   }
 
   /** Gives a builder: of nothing, or of the real one where the effect is live. */
@@ -458,14 +468,17 @@ export class ReplayingConductor implements Conductor, RunListener {
     index: number,
     entry: number,
     value: unknown,
-    passage: Passage | undefined = passageOfResult(effect, value),
+    passage: Passage | undefined = streamGiven(effect, value),
   ): unknown {
+    // A handle of the record is told of as it is there; a live one is when the program gets it.
+    const result = passage === undefined && effect.declared === true ? this.give(effect, value) : value;
+    const recorded = value instanceof RecordedHandle ? value : result;
     this.#recording.effectEnded(entry, {
       status: "ok",
-      value: passage === undefined ? value : passage.recorded,
+      value: passage === undefined ? recorded : passage.recorded,
     });
     if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
-    return passage === undefined ? value : effectStream(this, effect, passage);
+    return passage === undefined ? result : effectStream(this, effect, passage);
   }
 
   #recordedEffect(effect: EffectCall, index: number, entry: number): unknown {
@@ -504,7 +517,8 @@ export class ReplayingConductor implements Conductor, RunListener {
       throw error;
     }
     if (!isThenable(result)) return this.#result(effect, index, entry, result);
-    if (isLazy(result)) return this.#builder(effect, index, entry, [], "recorded", result);
+    if (effect.declared === true && isLazy(result))
+      return this.#builder(effect, index, entry, [], "recorded", result);
     return this.#follow(effect, index, entry, result);
   }
 
@@ -519,7 +533,7 @@ export class ReplayingConductor implements Conductor, RunListener {
       const arrive = (outcome: Outcome): void => {
         this.#recording.effectArrived(entry);
         // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
-        const passage = outcome.status === "ok" ? passageOfResult(effect, outcome.value) : undefined;
+        const passage = outcome.status === "ok" ? streamGiven(effect, outcome.value) : undefined;
         this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
           if (outcome.status === "ok") {
             return resolve(this.#result(effect, index, entry, outcome.value, passage));
@@ -660,6 +674,19 @@ export class ReplayingConductor implements Conductor, RunListener {
     if (hand === undefined) return;
     this.#moved = true;
     hand();
+    this.#handJoined();
+  }
+
+  /** What was called in the record with no microtask in between is called so again. */
+  #handJoined(): void {
+    for (;;) {
+      const event = this.#passOver();
+      if (event?.kind !== "effect-end" || this.#recorded.effectAt(event.index).joined !== true) return;
+      const hand = this.#take(event);
+      if (hand === undefined) return;
+      this.#cursor += 1;
+      hand();
+    }
   }
 
   #close(): void {

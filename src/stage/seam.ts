@@ -77,7 +77,7 @@ export interface EffectCall extends Conversions {
   /** How many effects of that name the call has begun before. */
   readonly ordinal: number;
   /** Whether it is known to return a promise. */
-  readonly asynchronous?: boolean;
+  readonly asynchronous?: boolean | undefined;
   /**
    * What a replay gives where the record has no such effect; only for effects that reach nothing
    * outside (time, chance). Without one such an effect is refused.
@@ -91,6 +91,8 @@ export interface EffectCall extends Conversions {
   readonly live?: boolean | undefined;
   /** What is recorded before its input: the arguments and steps of the builder that it belongs to. */
   readonly before?: readonly Held[] | undefined;
+  /** Whether the program has declared it: what it gives may be live, or a builder. */
+  readonly declared?: boolean | undefined;
   /** Whether it reads a property of something that an effect gave. */
   readonly read?: boolean | undefined;
   /** What a replay does when the effect has begun and is given as recorded: it calls the functions that it called. */
@@ -119,6 +121,15 @@ export interface RunListener {
   runEnded(run: ObservedRun, outcome: Outcome): void;
 }
 
+/** An effect of the record that has not begun in the replay. */
+export interface UpcomingEffect {
+  readonly record: EffectRecord;
+  /** Its number in the record. */
+  readonly index: number;
+  /** Whether it is what the record has next. */
+  readonly isNext: boolean;
+}
+
 /** A place in the code; its stack is only written out when somebody reads it. */
 export interface Place {
   readonly stack: string;
@@ -143,17 +154,24 @@ export interface Conductor {
    */
   item(item: StreamItem, perform: () => unknown, settled: (outcome: Outcome) => void): unknown;
   /** In a replay: the recorded effect that the call's next one of that name is. */
-  readonly upcoming?: (call: ObservedCall, name: string) => EffectRecord | undefined;
+  readonly upcoming?: (call: ObservedCall, name: string) => UpcomingEffect | undefined;
+  /** What the program gets of what an effect gave: of something live, its handle. */
+  give(effect: EffectCall, value: unknown): unknown;
+  /** While recording: whether the program runs because something was handed to it, or something waits to be. */
+  readonly isOpen?: () => boolean;
+  /** While recording: calls `body` in a turn of its own. */
+  readonly turn?: (body: () => void) => void;
   /** Runs an effect through `perform`, or gives what is recorded of it. */
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown;
   /**
    * Begins an effect that ends in a callback: `begin` does it and tells how it ended, `hand` gives that
-   * to the program in its turn. Returns what gives it up: then `hand` is never called.
+   * to the program in its turn. Returns what gives it up: then `hand` is never called. `atOnce`: it is handed over
+   * where it arrives, and the macrotask taken for a turn; a replay may still wait.
    */
   start(
     effect: EffectCall,
     input: readonly unknown[],
-    begin: (arrive: (outcome: Outcome) => void) => void,
+    begin: (arrive: (outcome: Outcome, atOnce?: boolean) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void;
   /**
