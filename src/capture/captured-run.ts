@@ -31,6 +31,8 @@ export interface CapturedEffect {
    */
   readonly record?: ResultConversion;
   readonly revive?: ResultConversion;
+  /** The effect, of the same capture, that this is a part of: what an option of a replay says of that goes for this as well. */
+  readonly of?: string;
 }
 
 export interface ResultConversion {
@@ -236,12 +238,13 @@ class LiveRun implements CapturedRun {
     return effectNotRecorded(`${this.#source}.${name}`, stage, "the capsule holds no such effect there");
   }
 
-  #effectCall({ name, record, revive }: CapturedEffect): EffectCall {
+  #effectCall({ name, record, revive, of }: CapturedEffect): EffectCall {
     const call = nextEffect(this.#captured.call, `${this.#source}.${name}`);
     return {
       ...call,
       record: record?.output && { output: record.output },
       revive: revive?.output && { output: revive.output },
+      of: of && `${this.#source}.${of}`,
     };
   }
 }

@@ -90,6 +90,10 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     types: ["Capture", "IoRedisModule", "NodeRedisModule", "RedisModule"],
   },
   "hindcast/register": { values: [], types: [] },
+  "hindcast/undici": {
+    values: ["undiciCapture"],
+    types: ["Capture", "UndiciModule"],
+  },
   "hindcast/replay": {
     values: [
       "Marker",

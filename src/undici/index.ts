@@ -1,0 +1,3 @@
+/** `hindcast/undici`: what is exchanged through the package `undici`, as effects. */
+export type { Capture } from "../capture/capture.js";
+export { undiciCapture, type UndiciModule } from "./undici-capture.js";
