@@ -17,6 +17,7 @@ export type HindcastErrorCode =
   | "replay-entry"
   | "replay-capsule"
   | "effect-not-recorded"
+  | "effect-stale"
   | "stage-not-recorded"
   | "content-not-recorded";
 

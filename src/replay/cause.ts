@@ -7,9 +7,10 @@ import { type Condition, isClockEffect } from "./conditions.js";
 /**
  * Why a replay diverged:
  * - `contract`: the stage's contract is another one
- * - `model`: the stage's model is of another version, or was stood in for
+ * - `model`: the stage's model is of another version, or an option put something in the place of an inference
  * - `data`: the stage's data is of another version; or the replay was given other data: another input,
  *   seed or clock, or another effect's result
+ * - `substituted`: an option put something in the place of the stage
  * - `capture`: other sources were captured while it was recorded than the replay can capture
  * - `uncontrolled`: the capsule itself says that it cannot be replayed exactly; or the code is the one that was
  *   recorded, so it read something that is not declared
@@ -17,7 +18,15 @@ import { type Condition, isClockEffect } from "./conditions.js";
  * - `code`: the service's version, its revision or the text of a stage is another one; or the capsule is of a format
  *   that does not say which code was recorded
  */
-export type Cause = "code" | "contract" | "model" | "data" | "environment" | "capture" | "uncontrolled";
+export type Cause =
+  | "code"
+  | "contract"
+  | "model"
+  | "data"
+  | "environment"
+  | "substituted"
+  | "capture"
+  | "uncontrolled";
 
 /** The place that is to be explained. */
 export interface Blame {
@@ -32,7 +41,7 @@ export interface Blame {
   readonly result: string | undefined;
   /** Whether it is the input of the root. */
   readonly isInput: boolean;
-  /** Whether the stage, or the effect, was stood in for. */
+  /** Whether something was put in the place of the stage, or of the effect. */
   readonly isReplaced: boolean;
 }
 
@@ -59,8 +68,9 @@ export interface Explanation {
 export function explainCause(blame: Blame, circumstances: Circumstances): Explanation {
   const { recorded, replayed } = circumstances;
   if (blame.isReplaced) {
-    const cause = blame.result !== undefined ? "data" : blame.recorded?.kind === "infer" ? "model" : "code";
-    return { cause, why: "It was stood in for, as the replay's options say." };
+    const kind = (blame.recorded ?? blame.replayed)?.kind;
+    const cause = blame.result !== undefined ? "data" : kind === "infer" ? "model" : "substituted";
+    return { cause, why: "It was substituted, as the replay's options say." };
   }
   const condition = changedCondition(blame, circumstances);
   const declared = declaredCause(blame);

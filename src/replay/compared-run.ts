@@ -9,16 +9,19 @@ import {
 } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
 
+/** Whether a call of a stage ran other code than the stage's own; `ordinal` is its number among those of its caller. */
+export type IsStageReplaced = (stage: string, ordinal: number) => boolean;
+
 /** One of two runs that are compared, without what happened inside stages whose own code is not compared. */
 export class ComparedRun {
   readonly capsule: Capsule;
-  readonly #isReplaced: (stage: string) => boolean;
+  readonly #isReplaced: IsStageReplaced;
   #events: readonly CapsuleEvent[] | undefined;
   readonly #paths: string[] = [];
   #calls: Map<string, number> | undefined;
   #descriptions: Set<string> | undefined;
 
-  constructor(capsule: Capsule, isReplaced: (stage: string) => boolean) {
+  constructor(capsule: Capsule, isReplaced: IsStageReplaced) {
     this.capsule = capsule;
     this.#isReplaced = isReplaced;
   }
@@ -30,8 +33,9 @@ export class ComparedRun {
 
   #comparedEvents(): readonly CapsuleEvent[] {
     const { capsule } = this;
-    if (!capsule.stages.some((stage) => this.#isReplaced(stage.name))) return capsule.events;
-    const replacedAt = (call: number): boolean => this.#isReplaced(stageOf(capsule, call).name);
+    const replacedAt = (call: number): boolean =>
+      this.#isReplaced(stageOf(capsule, call).name, (capsule.calls[call] as CallRecord).ordinal);
+    if (!capsule.calls.some((_, call) => replacedAt(call))) return capsule.events;
     const inside: boolean[] = [];
     for (const [index, call] of capsule.calls.entries()) {
       inside[index] = call.parent >= 0 && (inside[call.parent] === true || replacedAt(call.parent));
@@ -74,6 +78,11 @@ export class ComparedRun {
     if (event.kind !== "call-start") return this.callOf(event);
     const { parent } = this.call(event);
     return parent < 0 ? event.index : parent;
+  }
+
+  /** Its number among the calls of that stage that its caller made. */
+  ordinal(call: number): number {
+    return (this.capsule.calls[call] as CallRecord).ordinal;
   }
 
   stage(call: number): StageRecord {

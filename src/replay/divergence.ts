@@ -6,7 +6,7 @@ import type { CallRecord, Capsule, CapsuleEvent, EffectRecord, OutcomeRecord } f
 import { rootCall } from "../capsule/capsule.js";
 import { formatPath } from "../json-path.js";
 import { type Blame, type Cause, explainCause } from "./cause.js";
-import { ComparedRun } from "./compared-run.js";
+import { ComparedRun, effectKey, type IsStageReplaced } from "./compared-run.js";
 import type { Condition } from "./conditions.js";
 import { firstDifference } from "./difference.js";
 import { type NearestEffect, nearestEffect } from "./nearest-effect.js";
@@ -54,8 +54,9 @@ export interface Divergence {
 /** How two runs are compared. */
 export interface ComparisonOptions {
   /** Whether a stage's own code did not run in the replay: what happened inside is then not compared. */
-  readonly isStageReplaced: (stage: string) => boolean;
-  readonly isEffectReplaced: (effect: string) => boolean;
+  readonly isStageReplaced: IsStageReplaced;
+  /** Whether something else was given in place of an effect: by its call, such as `p > judge`, and itself, such as `fetch#1`. */
+  readonly isEffectReplaced: (call: string, effect: string) => boolean;
   readonly isSame: SameNumber;
   readonly changed: ReadonlySet<Condition>;
   /** Whether one is a replay of the other, and not just another run. */
@@ -108,8 +109,13 @@ function explained(
   const origin = (recordedActor ?? replayedActor)?.name ?? "";
   const stage = (stageAt(recorded, showsIn) ?? stageAt(replayed, showsIn))?.name ?? "";
   const run = recorded.callAt(showsIn) === undefined ? replayed : recorded;
-  const result = point.isResult ? about.effect : undefined;
+  const result = point.result === undefined ? undefined : about.effect;
   const isOwn = OWN_POINTS.has(about.point);
+  const isStageReplaced = (): boolean => {
+    const acting = recorded.callAt(actor) === undefined ? replayed : recorded;
+    const call = acting.callAt(actor);
+    return call !== undefined && options.isStageReplaced(origin, acting.ordinal(call));
+  };
   const blame: Blame = {
     recorded: recordedActor,
     replayed: replayedActor,
@@ -118,7 +124,9 @@ function explained(
     result,
     isInput: about.point === "input" && actor === showsIn,
     isReplaced:
-      result === undefined ? isOwn && options.isStageReplaced(origin) : options.isEffectReplaced(result),
+      point.result === undefined
+        ? isOwn && isStageReplaced()
+        : options.isEffectReplaced(showsIn, point.result),
   };
   const { cause, why } = explainCause(blame, {
     recorded: recorded.capsule,
@@ -160,8 +168,8 @@ interface Point {
   readonly actual: CapsuleEvent | undefined;
   /** Whether the record has no such event. */
   readonly isNew: boolean;
-  /** Whether it is about the result of an effect. */
-  readonly isResult: boolean;
+  /** The effect whose result it is about, such as `fetch#1`. */
+  readonly result: string | undefined;
   readonly difference: { readonly path: string; readonly expected: unknown; readonly actual: unknown };
 }
 
@@ -207,7 +215,7 @@ class Comparison {
         actor: recorded.path(recorded.actorOf(expected)),
         actual,
         isNew: false,
-        isResult: expected.kind === "effect-end" && !recorded.isItem(expected),
+        result: resultOf(recorded, expected),
         difference: found.difference,
       }
     );
@@ -256,7 +264,7 @@ class Comparison {
       actor: actingRun.path(actingRun.actorOf(acting)),
       actual,
       isNew,
-      isResult: event.kind === "effect-end" && !run.isItem(event),
+      result: resultOf(run, event),
       difference: { path: "$", expected: was ?? "the end of the run", actual: is ?? "nothing more" },
     };
   }
@@ -308,6 +316,11 @@ class Comparison {
     const { path, expected, actual } = difference;
     return { point, difference: { path: formatPath(path), expected, actual } };
   }
+}
+
+/** The effect whose result an event is. */
+function resultOf(run: ComparedRun, event: CapsuleEvent): string | undefined {
+  return event.kind === "effect-end" && !run.isItem(event) ? effectKey(run.effect(event)) : undefined;
 }
 
 type Inputs = Pick<CallRecord | EffectRecord, "input">;

@@ -2,7 +2,9 @@ import { effectKey } from "./compared-run.js";
 import type { Divergence } from "./divergence.js";
 import { formatValue } from "./format-value.js";
 import type { NearestEffect } from "./nearest-effect.js";
-import type { ReplayOutcome, ReplayResult } from "./replay.js";
+import type { ReplayResult } from "./replay.js";
+import type { ReplayOutcome } from "./replay-outcome.js";
+import { formatStale } from "./stale-answers.js";
 
 /** Errors tell what went wrong at their end: there is to be room for it. */
 const WIDTH = 400;
@@ -30,6 +32,7 @@ export function explain(result: ReplayResult): string {
     default:
       result satisfies never;
   }
+  lines.push(...result.stale.map((answer) => `stale     ${formatStale(answer)}`));
   lines.push(...result.notes.map((note) => `note      ${note}`));
   const declared = result.changes.filter((change) => !result.environment.includes(change));
   lines.push(...declared.map((change) => `changed   ${change}`));

@@ -23,12 +23,15 @@ export type { NearestEffect } from "./nearest-effect.js";
 export { type CapsuleSource, readCapsule } from "./read-capsule.js";
 export {
   type ReplayOptions,
-  type ReplayOutcome,
   type ReplayResult,
   inputOf,
   outcomeOf,
   replay,
 } from "./replay.js";
-export type { Pace, Substitute } from "./replaying-conductor.js";
+export type { RecordedAnswer } from "./recorded-answer.js";
+export type { Pace } from "./replaying-conductor.js";
+export type { ReplayOutcome } from "./replay-outcome.js";
+export type { StaleAnswer } from "./stale-answers.js";
 export { storedCapsule } from "./stored-capsule.js";
+export type { EffectSubstitute, OnStale, StageSubstitute, Substitute } from "./substitutes.js";
 export type { Tolerance } from "./tolerance.js";

@@ -18,6 +18,7 @@ export class RecordedRun {
   /** Behind what was found last: a program mostly does the next thing that is recorded. */
   #nextCall = 0;
   #nextEffect = 0;
+  #builders: Set<string> | undefined;
 
   constructor(capsule: Capsule, classes: ClassTable) {
     this.capsule = capsule;
@@ -69,9 +70,24 @@ export class RecordedRun {
     return Array.isArray(log) ? (log as BuilderLog) : [];
   }
 
+  /** Whether effects of that name gave builders, wherever there was one. */
+  isBuilder(effectName: string): boolean {
+    this.#builders ??= new Set(
+      this.capsule.effects.filter(({ builder }) => builder !== undefined).map(({ name }) => name),
+    );
+    return this.#builders.has(effectName);
+  }
+
   /** How many effects of that name the call made. */
   effectCount(call: number, name: string): number {
     return this.#indexed.effects.get(call)?.get(name)?.length ?? 0;
+  }
+
+  /** Whether calls of that stage returned promises, wherever there was one. */
+  isStageAsynchronous(name: string): boolean {
+    return this.capsule.calls.some(
+      ({ asynchronous }, index) => asynchronous && stageOf(this.capsule, index).name === name,
+    );
   }
 
   /** Whether effects of that name returned promises, wherever there was one. */
@@ -81,6 +97,11 @@ export class RecordedRun {
 
   get #indexed(): Index {
     return (this.#index ??= indexOf(this.capsule));
+  }
+
+  /** A value, decoded anew. */
+  value(reference: number): unknown {
+    return valueAt(this.capsule, reference, this.#classes);
   }
 
   /** The outcome, decoded anew, as a program may change what it is given. */

@@ -16,27 +16,22 @@ import { streamKindOf } from "../streams/stream-kind.js";
 import { CallSites } from "./call-sites.js";
 import { declarationsOf, declaredChanges } from "./changes.js";
 import { childCapsule } from "./child-capsule.js";
-import { ComparedRun } from "./compared-run.js";
+import { ComparedRun, type IsStageReplaced } from "./compared-run.js";
 import { RunningComparison } from "./running-comparison.js";
 import { type ConditionOptions, type Conditions, conditionsOf } from "./conditions.js";
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
-import { notesOf } from "./notes.js";
 import { type CapsuleSource, readCapsule } from "./read-capsule.js";
+import type { ReplayOutcome } from "./replay-outcome.js";
 import { recordedCaptures, refusal } from "./recorded-captures.js";
 import { RecordedRun } from "./recorded-run.js";
 import { type Asked, askingsOf, streamedOutcome } from "./streamed-outcome.js";
-import { isReplaced, type Pace, ReplayingConductor, type Substitute } from "./replaying-conductor.js";
+import { type Pace, ReplayingConductor, type Timeout } from "./replaying-conductor.js";
+import { formatStale, restsOnStale, type StaleAnswer } from "./stale-answers.js";
+import { isReplaced, type SubstituteOptions, Substitutes } from "./substitutes.js";
 import { type TelemetryOfReplay, type TelemetryOptions, telemetryOfReplay } from "./telemetry-of-replay.js";
 import { sameNumber, type Tolerance } from "./tolerance.js";
 
-export interface ReplayOptions extends ConditionOptions, TelemetryOptions {
-  /**
-   * By stage: `"live"` runs its code (the default), `"recorded"` gives what is recorded of it, and a
-   * function stands in for it.
-   */
-  readonly stages?: Readonly<Record<string, Substitute>>;
-  /** By effect: `"recorded"` (the default), `"live"` to touch the outside world, or a function that stands in for it. */
-  readonly effects?: Readonly<Record<string, Substitute>>;
+export interface ReplayOptions extends ConditionOptions, SubstituteOptions, TelemetryOptions {
   /** How far apart two numbers may be and still count as the same. Default: not at all. */
   readonly tolerance?: Tolerance;
   /** `this` for the entry, where it is a method. */
@@ -45,23 +40,23 @@ export interface ReplayOptions extends ConditionOptions, TelemetryOptions {
   readonly pace?: Pace;
   /** How long the recorded order is waited for when something else could go on. Default 1 s. */
   readonly patience?: Duration;
-  /** How long live code may take without a sign of life. Default 60 s. */
+  /**
+   * How long the replay may take in all. Without it, a replay is given up when nothing has happened for 5 s and twice as
+   * long as the recorded run took; for 30 s more where an option lets something run for real.
+   */
   readonly timeout?: Duration;
 }
-
-/** How the root ended; `pending` where it did not. */
-export type ReplayOutcome<Value = unknown> =
-  | { readonly status: "ok"; readonly value: Value }
-  | { readonly status: "error"; readonly error: unknown }
-  | { readonly status: "pending" };
 
 interface Replayed<Value> {
   /** How the replay ended. */
   readonly outcome: ReplayOutcome<Value>;
   /** How the recorded run ended. Its code may have been another, so its value's type is not known. */
   readonly recorded: ReplayOutcome<unknown>;
-  /** Whether both ended alike: in a what-if, whether the decision would have been the same. */
-  readonly sameOutcome: boolean;
+  /**
+   * Whether both ended alike: in a what-if, whether the decision would have been the same. Undefined where that cannot be
+   * said, since something was asked that the record has no answer to (`stale`).
+   */
+  readonly sameOutcome: boolean | undefined;
   /** The replay, as a capsule with an id of its own. `storedCapsule` makes of it what a store takes. */
   readonly replayed: Capsule;
   /** What the options changed: `another input`, `seed 7 -> 8`, `stage risk: a function`. */
@@ -70,7 +65,9 @@ interface Replayed<Value> {
   readonly environment: readonly string[];
   /** What was declared otherwise, the environment first: `stage risk: model risk@7 -> risk@8`. */
   readonly changes: readonly string[];
-  /** Effects that were called with another input, and were given what is recorded for them all the same. */
+  /** What was asked that the record has no answer to, in order, and what was given. */
+  readonly stale: readonly StaleAnswer[];
+  /** Effects that were given what is recorded with the same input at another place. */
   readonly notes: readonly string[];
 }
 
@@ -83,8 +80,11 @@ export type ReplayResult<Value = unknown> =
   /** It could not be told. `divergence` is what was seen, where anything was. */
   | (Replayed<Value> & {
       readonly verdict: "unresolved";
-      /** `incomplete`: the capsule does not hold all that the program needs; `stalled`: the replay did not come to an end. */
-      readonly reason: "incomplete" | "stalled";
+      /**
+       * `incomplete`: the capsule does not hold all that the program needs; `stale`: a what-if asked what the record has
+       * no answer to, and was refused or given the answer to another question; `stalled`: the replay did not come to an end.
+       */
+      readonly reason: "incomplete" | "stale" | "stalled";
       readonly message: string;
       readonly divergence: Divergence | undefined;
     });
@@ -118,8 +118,7 @@ export async function replay<F extends AnyFunction>(
   const capsule = readCapsule(source);
   const found = entryFor(capsule, entry);
   const host = replayHostOf(found.host);
-  const stages = substitutes(capsule, "stage", options.stages);
-  const effects = substitutes(capsule, "effect", options.effects);
+  const substitutes = new Substitutes(capsule, options);
   const conditions = conditionsOf(capsule, options);
   const isSame = sameNumber(options.tolerance, "replay({ tolerance })");
   const recorded = new RecordedRun(conditions.capsule, host.classes);
@@ -129,7 +128,7 @@ export async function replay<F extends AnyFunction>(
   const gaveUp = new Promise<Executed>((resolve) => {
     stuck = () => resolve({ status: "pending" });
   });
-  const isStageReplaced = (stage: string): boolean => isReplaced(stages.get(stage));
+  const isStageReplaced: IsStageReplaced = (stage, ordinal) => isReplaced(substitutes.stage(stage, ordinal));
   const sites = new CallSites();
   const { events } = new ComparedRun(capsule, isStageReplaced);
   const comparison = new RunningComparison(recorded, events, isStageReplaced, sites.mark);
@@ -140,16 +139,17 @@ export async function replay<F extends AnyFunction>(
     ended: () => undefined,
     entered: comparison.entered,
   });
+  const telemetry = telemetryOfReplay(capsule, options, host.recordingOptions.report);
   const conductor = new ReplayingConductor(recorded, recording, {
-    stages,
-    effects,
+    substitutes,
+    isSame,
+    isAsRecorded: comparison.isAsRecorded,
     patience: milliseconds(options.patience ?? "1s", "replay({ patience })"),
-    timeout: milliseconds(options.timeout ?? "60s", "replay({ timeout })"),
+    timeout: timeoutOf(options, capsule, substitutes),
     pace: paceOf(options.pace),
     stuck,
     report: host.recordingOptions.report,
   });
-  const telemetry = telemetryOfReplay(capsule, options, host.recordingOptions.report);
   // The instance may have been closed, and have let go of what it captures.
   const release = captureAmbient(captures);
   let outcome: Executed;
@@ -175,22 +175,26 @@ export async function replay<F extends AnyFunction>(
     release();
   }
 
-  const given = [...conditions.changes, ...substituted("stage", stages), ...substituted("effect", effects)];
-  mustBeThere(capsule, recording, "stage", stages);
-  mustBeThere(capsule, recording, "effect", effects);
+  const given = [...conditions.changes, ...substitutes.given];
+  substitutes.mustBeThere();
+  const { stale, notes } = conductor;
+  const isKnown = !restsOnStale(stale);
   const changes = declaredChanges(capsule, declarationsOf(recording));
   let made: Capsule | undefined;
   // When it is asked for: to make it takes about as long as the rest of a replay.
   const child = (): Capsule =>
-    (made ??= childCapsule(capsule, recording, isStageReplaced, [...given, ...changes]));
+    (made ??= childCapsule(capsule, recording, (stage) => isReplaced(substitutes.wholeStage(stage)), [
+      ...given,
+      ...changes,
+      ...stale.filter((answer) => answer.given === "recorded").map(changeOf),
+    ]));
   // A replay that was given up is over, though its program may go on, and into the same recording.
   const asRecorded = comparison.isSame && recording.closed;
-  const isEffectReplaced = (effect: string): boolean => conductor.isEffectReplaced(effect);
   const divergence = asRecorded
     ? undefined
     : firstDivergence(capsule, child(), {
         isStageReplaced,
-        isEffectReplaced,
+        isEffectReplaced: (call, effect) => conductor.isEffectReplaced(call, effect),
         isSame,
         changed: conditions.changed,
         isReplay: true,
@@ -199,18 +203,19 @@ export async function replay<F extends AnyFunction>(
   const result: Replayed<unknown> = {
     outcome: outcome === "streamed" ? outcomeOf(child(), host.classes) : outcome,
     recorded: outcomeOf(capsule, host.classes),
-    sameOutcome: asRecorded || sameOutcome(capsule, child(), isSame),
+    sameOutcome: isKnown ? asRecorded || sameOutcome(capsule, child(), isSame) : undefined,
     given,
     environment: compareEnvironments(capsule.environment, currentEnvironment()),
     changes,
-    // Where nothing diverged, no effect was called with another input.
-    notes: divergence === undefined ? [] : notesOf(capsule, child(), isEffectReplaced, isSame),
+    stale,
+    notes,
     get replayed() {
       return child();
     },
   };
   // The value is what the entry just returned.
-  return conclude(capsule, result, divergence) as ReplayResult<Awaited<ReturnType<F>>>;
+  const isWhatIf = conditions.changes.length > 0 || substitutes.isWhatIf;
+  return conclude(capsule, result, divergence, isWhatIf) as ReplayResult<Awaited<ReturnType<F>>>;
 }
 
 /** Adds the verdict to `result`. Not a copy: its capsule is made when somebody asks for it. */
@@ -218,6 +223,7 @@ function conclude(
   capsule: Capsule,
   result: Replayed<unknown>,
   divergence: Divergence | undefined,
+  isWhatIf: boolean,
 ): ReplayResult {
   // Where the capsule says that it is exact, what it does not hold is a finding, and no excuse.
   if (divergence?.cause === "uncontrolled" && !capsule.replayable.exact) {
@@ -227,6 +233,19 @@ function conclude(
       verdict: "unresolved" as const,
       reason: "incomplete" as const,
       message,
+      divergence,
+    });
+  }
+  // Without a what-if the first divergence is known all the same: what follows does not change it.
+  if (restsOnStale(result.stale) && (isWhatIf || divergence === undefined)) {
+    const asked = result.stale.filter(({ given }) => given !== "live");
+    const more = asked.length === 1 ? "" : `, and ${asked.length - 1} more`;
+    return Object.assign(result, {
+      verdict: "unresolved" as const,
+      reason: "stale" as const,
+      message:
+        `The replay asked what the record has no answer to, so it is not known what would have come of it: ` +
+        `${formatStale(asked[0] as StaleAnswer)}${more}. Let it be asked for real, or give a function in its place.`,
       divergence,
     });
   }
@@ -331,67 +350,28 @@ function entryFor(capsule: Capsule, entry: AnyFunction): Entry {
   return found;
 }
 
-type Substitutable = "stage" | "effect";
+/** What live code may take, in milliseconds, without a sign of life. */
+const TIMEOUT = 5_000;
+const TIMEOUT_OF_LIVE = 30_000;
 
-function namesOf({ stages, effects }: Capsule, what: Substitutable): ReadonlySet<string> {
-  return new Set((what === "stage" ? stages : effects).map(({ name }) => name));
-}
-
-/** Of what the replay came to. */
-function namesIn(recording: Recording, what: Substitutable): ReadonlySet<string> {
-  const { stages, effects } = recording.contents();
-  return new Set(
-    what === "stage" ? stages.map((stage) => stage.definition.name) : effects.map(({ name }) => name),
-  );
-}
-
-function substitutes(
-  capsule: Capsule,
-  what: Substitutable,
-  given: Readonly<Record<string, Substitute>> | undefined,
-): ReadonlyMap<string, Substitute> {
-  if (given === undefined) return new Map();
-  const names = namesOf(capsule, what);
-  for (const [name, substitute] of Object.entries(given)) {
-    if (substitute !== "recorded" && substitute !== "live" && typeof substitute !== "function") {
-      throw new HindcastError(
-        "invalid-options",
-        `replay({ ${what}s: { "${name}": … } }): give "recorded", "live" or a function.`,
-      );
-    }
-    if (substitute === "recorded" && !names.has(name)) throw notThere(what, name, names);
+function timeoutOf({ timeout }: ReplayOptions, capsule: Capsule, substitutes: Substitutes): Timeout {
+  if (timeout !== undefined) {
+    return {
+      milliseconds: Math.min(milliseconds(timeout, "replay({ timeout })"), MAXIMUM_TIMER),
+      inAll: true,
+    };
   }
-  return new Map(Object.entries(given));
+  const recorded = (2 * rootCall(capsule).duration) / 1000;
+  const live = substitutes.mayTakeTime() ? TIMEOUT_OF_LIVE : 0;
+  return { milliseconds: Math.min(TIMEOUT + recorded + live, MAXIMUM_TIMER), inAll: false };
 }
 
-/** Changed code may come to what the capsule does not have; but a name that nothing has is a mistake. */
-function mustBeThere(
-  capsule: Capsule,
-  recording: Recording,
-  what: Substitutable,
-  given: ReadonlyMap<string, Substitute>,
-): void {
-  if (given.size === 0) return;
-  const names = namesOf(capsule, what);
-  const met = namesIn(recording, what);
-  for (const name of given.keys()) if (!names.has(name) && !met.has(name)) throw notThere(what, name, names);
-}
+/** Node's timers take no more milliseconds. */
+const MAXIMUM_TIMER = 2 ** 31 - 1;
 
-function notThere(what: Substitutable, name: string, names: ReadonlySet<string>): HindcastError {
-  const known = names.size === 0 ? "none" : [...names].join(", ");
-  return new HindcastError(
-    "replay-capsule",
-    `The capsule has no ${what} "${name}"; it has: ${known}. Give one of these, or one that the code of today comes to.`,
-  );
-}
-
-/** What stands in for what, in lines. */
-function substituted(what: Substitutable, substitutes: ReadonlyMap<string, Substitute>): string[] {
-  const byDefault: Substitute = what === "stage" ? "live" : "recorded";
-  return [...substitutes]
-    .filter(([, substitute]) => substitute !== byDefault)
-    .map(
-      ([name, substitute]) =>
-        `${what} ${name}: ${typeof substitute === "function" ? "a function" : substitute}`,
-    );
+/** Without a recorded value, as it is kept with the replay's capsule. */
+function changeOf({ effect, call }: StaleAnswer): string {
+  return effect === undefined
+    ? `stale answer of stage ${call}`
+    : `stale answer of effect ${effect} in ${call}`;
 }

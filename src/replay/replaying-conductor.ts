@@ -5,7 +5,7 @@
  * 1. Nothing is performed unless an option says so by name (G5).
  * 2. What the record holds is handed over in the record's order, one result to a macrotask, and not
  *    before the program has begun and ended everything that the record has before it.
- * 3. What the record does not hold is refused with a typed error, and is a divergence.
+ * 3. What is given for what the program asks is decided in `answering.ts`: what the record has no answer to is refused.
  * 4. Where the record's order cannot be kept any more (what it has next never comes), it goes on
  *    with the next that can, after `patience`; by then the run has diverged.
  *
@@ -15,7 +15,6 @@ import type { CallRecord, CapsuleEvent } from "../capsule/capsule.js";
 import { type BuilderLog, RecordedHandle } from "../capsule/recorded-handle.js";
 import { openBuilder } from "../effects/builder.js";
 import { given, streamGiven } from "../effects/handle.js";
-import { effectNotRecorded } from "../effects/perform-effect.js";
 import { isLazy } from "../effects/live.js";
 import { HindcastError } from "../errors.js";
 import {
@@ -43,21 +42,20 @@ import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
 import type { Passage } from "../streams/passage.js";
+import { ENDED } from "../streams/pull.js";
+import { type Answer, Answering, type AnsweringOptions } from "./answering.js";
+import { recordedCallAnswer, recordedEffectAnswer, withRecorded } from "./recorded-answer.js";
 import { NOT_RECORDED, type RecordedRun, type SettledOutcome } from "./recorded-run.js";
-
-/** A stage's or an effect's part in a replay: what is recorded, its own code, or another function. */
-export type Substitute = "recorded" | "live" | ((...input: never[]) => unknown);
+import type { StaleAnswer } from "./stale-answers.js";
+import { isReplaced, type Substitute } from "./substitutes.js";
 
 /** How fast a replay goes. */
 export type Pace = "immediate" | "recorded";
 
-export interface ConductorOptions {
-  readonly stages: ReadonlyMap<string, Substitute>;
-  readonly effects: ReadonlyMap<string, Substitute>;
+export interface ConductorOptions extends Omit<AnsweringOptions, "match"> {
   /** Milliseconds without progress after which the record's order is given up. */
   readonly patience: number;
-  /** Milliseconds without progress after which the replay is. */
-  readonly timeout: number;
+  readonly timeout: Timeout;
   /** Told of a `revive` that throws. */
   readonly report: Report;
   /** When results are handed over: as soon as their turn comes, or when they came in the recording. */
@@ -66,13 +64,24 @@ export interface ConductorOptions {
   readonly stuck: () => void;
 }
 
+/** When a replay is given up. */
+export interface Timeout {
+  readonly milliseconds: number;
+  /** Whether it is for all of the replay; if not, it is for a time in which nothing happens. */
+  readonly inAll: boolean;
+}
+
 const MOST_STEPS_AT_ONCE = 16;
+const UNTIL_TIMEOUT = Number.POSITIVE_INFINITY;
+/** A program that goes round and round always does something: it is given up when it has had so many times the timeout. */
+const MOST_TIMEOUTS = 60;
 
 export class ReplayingConductor implements Conductor, RunListener {
   readonly replaying = true;
   readonly #recorded: RecordedRun;
   readonly #recording: Recording;
   readonly #options: ConductorOptions;
+  readonly #answering: Answering;
   readonly #events: readonly CapsuleEvent[];
   /** Recorded calls within a stage that is not its own code: they may not come. */
   readonly #optionalCalls: Uint8Array;
@@ -82,8 +91,10 @@ export class ReplayingConductor implements Conductor, RunListener {
   readonly #effectsEnded: Uint8Array;
   /** Begun, and performed or stood in for: what comes of them takes its time. */
   readonly #effectsLive: Uint8Array;
-  /** Names of those that are not given as recorded because an option says so, with their streams. */
-  readonly #replacedEffects = new Set<string>();
+  /** How many things that run for real have not come yet. */
+  #liveInFlight = 0;
+  /** Calls that were to be given as recorded, and run instead. */
+  readonly #liveCalls = new Set<number>();
   /** Where in the record's order each ends; -1 where it never does. */
   readonly #callEndPositions: Int32Array;
   readonly #effectEndPositions: Int32Array;
@@ -118,6 +129,10 @@ export class ReplayingConductor implements Conductor, RunListener {
   #handed = false;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+  /** Whether anything has happened since the deadline was set. */
+  #alive = false;
+  #timeouts = 0;
   readonly #startedAt = monotonicClock();
   /** How long it waits, in milliseconds. */
   #delay = 0;
@@ -126,6 +141,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#recorded = recorded;
     this.#recording = recording;
     this.#options = options;
+    this.#answering = new Answering(recorded, recording, { ...options, match: (call) => this.#match(call) });
     const { calls, effects, events } = recorded.capsule;
     this.#events = events;
     this.#callsStarted = new Uint8Array(calls.length);
@@ -143,11 +159,25 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#optionalCalls = new Uint8Array(calls.length);
     for (const [index, call] of calls.entries()) {
       if (call.parent < 0) continue;
-      const parent = recorded.capsule.stages[recorded.callAt(call.parent).stage]?.name ?? "";
-      const replaced = isReplaced(options.stages.get(parent));
+      const replaced = isReplaced(this.#substituteAt(call.parent));
       this.#optionalCalls[index] = replaced ? 1 : (this.#optionalCalls[call.parent] as number);
     }
+    this.#setDeadline();
   }
+
+  #setDeadline(): void {
+    this.#alive = false;
+    this.#timeouts += 1;
+    this.#deadline = setTimeoutOriginal(this.#expire, this.#options.timeout.milliseconds);
+  }
+
+  readonly #expire = (): void => {
+    if (this.#ended) return;
+    // A turn that is not due yet comes by itself.
+    const goesOn = this.#alive || this.#armed;
+    if (goesOn && !this.#options.timeout.inAll && this.#timeouts < MOST_TIMEOUTS) this.#setDeadline();
+    else this.#options.stuck();
+  };
 
   // As a listener: what the program does.
 
@@ -172,13 +202,24 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   /** Whether an option had an effect, or what it is part of, not given as recorded. */
-  isEffectReplaced(name: string): boolean {
-    return this.#replacedEffects.has(name);
+  isEffectReplaced(call: string, effect: string): boolean {
+    return this.#answering.isReplaced(call, effect);
+  }
+
+  /** What was asked that the record has no answer to. */
+  get stale(): readonly StaleAnswer[] {
+    return this.#answering.stale;
+  }
+
+  /** Answers that were found at another place than the one they were asked at. */
+  get notes(): readonly string[] {
+    return this.#answering.notes;
   }
 
   /** Hands over nothing more. */
   stop(): void {
     this.#ended = true;
+    clearTimeoutOriginal(this.#deadline);
     clearTimeoutOriginal(this.#timer);
     // Who replays one capsule after the other, and none of them takes a macrotask, would gather these.
     clearImmediateOriginal(this.#looking);
@@ -187,20 +228,70 @@ export class ReplayingConductor implements Conductor, RunListener {
   // As a conductor: what the program gets.
 
   replace(call: ObservedCall): Replacement | undefined {
-    const substitute = this.#options.stages.get(call.definition.name);
+    const substitute = this.#options.substitutes.meetStage(call);
     if (typeof substitute === "function") {
-      return {
-        call: (self, input) => Reflect.apply(substitute, self as never, input as never[]),
-        parsed: false,
-      };
+      return { call: (self, input) => this.#substitutedCall(call, substitute, self, input), parsed: false };
     }
-    return substitute === "recorded" ? { call: () => this.#recordedCall(call), parsed: true } : undefined;
+    if (substitute !== "recorded") return undefined;
+    const answer = this.#answering.call(call);
+    switch (answer.how) {
+      case "recorded":
+        this.#matches[call.index] = answer.index;
+        this.#callsStarted[answer.index] = 1;
+        return { call: () => this.#recordedCall(call, answer.index, answer.elsewhere), parsed: true };
+      case "live":
+        this.#liveCalls.add(call.index);
+        return undefined;
+      case "refused":
+        return { call: () => this.#refuseCall(call, answer.error), parsed: true };
+    }
+  }
+
+  #substitutedCall(
+    call: ObservedCall,
+    substitute: (...input: never[]) => unknown,
+    self: unknown,
+    input: readonly unknown[],
+  ): unknown {
+    const index = this.#match(call);
+    const { name, revive } = call.definition;
+    const run = (): unknown => {
+      const isGivenRecord = substitute.length > input.length;
+      const record = isGivenRecord
+        ? recordedCallAnswer(this.#recorded, index, revive, this.#options.report)
+        : undefined;
+      const given = isGivenRecord ? withRecorded(substitute, input, record) : input;
+      return Reflect.apply(substitute, self as never, given as never[]);
+    };
+    const isAsynchronous =
+      index === NOT_RECORDED
+        ? this.#recorded.isStageAsynchronous(name)
+        : this.#recorded.callAt(index).asynchronous;
+    // What settled later in the record settles in its place, also where another function has its result at once.
+    return isAsynchronous ? asPromise(run) : run();
+  }
+
+  /** A call that has no recorded answer: as any other of its stage, in a promise where that gives one. */
+  #refuseCall({ definition: { name } }: ObservedCall, error: HindcastError): unknown {
+    if (!this.#recorded.isStageAsynchronous(name)) throw error;
+    return Promise.reject(error);
+  }
+
+  /** The part in this replay of a call. */
+  #substituteOf(call: ObservedCall): Substitute | undefined {
+    if (this.#liveCalls.has(call.index)) return "live";
+    return this.#options.substitutes.stage(call.definition.name, call.ordinal);
+  }
+
+  /** The part in this replay of a recorded call. */
+  #substituteAt(index: number): Substitute | undefined {
+    return this.#options.substitutes.stage(this.#stageOf(index), this.#recorded.callAt(index).ordinal);
   }
 
   settle(call: ObservedCall, pass: (delivered: boolean) => void, opens: boolean): void {
     const index = this.#match(call);
     if (opens) return this.#settleItem(call, this.#item(index, 0), pass);
-    const substitute = this.#options.stages.get(call.definition.name);
+    const substitute = this.#substituteOf(call);
     const passesAtOnce = index !== NOT_RECORDED && isConsequence(this.#recorded.callAt(index));
     // A recorded stage has settled because its turn had come; a consequence of a turn passes with it.
     if (substitute === "recorded" || (typeof substitute !== "function" && passesAtOnce)) pass(false);
@@ -229,7 +320,7 @@ export class ReplayingConductor implements Conductor, RunListener {
       settled(outcome);
       this.#poke();
     };
-    const frozen = this.#options.stages.get(call.definition.name) === "recorded";
+    const frozen = this.#substituteOf(call) === "recorded";
     const result = frozen ? this.#recordedItem(call, index) : attempt(perform);
     if (result.status === "error" || !isThenable(result.value)) {
       end(result, false);
@@ -258,7 +349,7 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   /** Passes an item that its stream has given: with the turn it is a consequence of, or in one of its own. */
   #settleItem(call: ObservedCall, index: number, pass: (delivered: boolean) => void): void {
-    const substitute = this.#options.stages.get(call.definition.name);
+    const substitute = this.#substituteOf(call);
     const isAtOnce = index !== NOT_RECORDED && isConsequence(this.#recorded.effectAt(index));
     if (isAtOnce && typeof substitute !== "function") pass(false);
     else this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => pass(true));
@@ -284,27 +375,34 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
-    const index = this.#find(effect);
     const entry = this.#recording.effectStarted(effect, input);
-    const substitute = this.#begin(effect, index);
-    if (substitute === "recorded" && index !== NOT_RECORDED) effect.during?.();
-    if (substitute !== "live" && index !== NOT_RECORDED) {
-      if (this.#recorded.effectAt(index).builder !== undefined) {
-        return this.#builder(effect, index, entry, input, substitute);
+    const answer = this.#answer(effect, input, entry);
+    switch (answer.how) {
+      case "recorded":
+        effect.during?.();
+        return this.#recordedEffect(effect, answer.index, entry, answer.elsewhere);
+      case "builder":
+        return this.#openBuilder(effect, answer.index, entry, input, perform);
+      case "inside":
+        return this.#liveEffect(effect, answer.index, entry, perform);
+      case "run": {
+        const { index, run } = answer;
+        if (run === "live") return this.#liveEffect(effect, index, entry, perform);
+        if (index !== NOT_RECORDED && this.#recorded.effectAt(index).builder !== undefined)
+          return this.#builder(effect, index, entry, input, run);
+        return this.#liveEffect(effect, index, entry, () => this.#standIn(effect, index, run, input));
       }
+      case "made-up":
+        return this.#endAtOnce(entry, madeUp(effect));
+      case "given-up":
+        return this.#giveUpStream(effect, entry, input);
+      case "refused":
+        return this.#refuse(effect, entry, answer.error);
     }
-    if (substitute === "recorded") {
-      return index === NOT_RECORDED
-        ? this.#refuse(effect, entry)
-        : this.#recordedEffect(effect, index, entry);
-    }
-    // What belongs to another effect, such as its stream, is part of what stands for that one.
-    const isItsOwn = substitute === "live" || effect.of !== undefined;
-    return this.#liveEffect(effect, index, entry, isItsOwn ? perform : () => standIn(substitute, input));
   }
 
   upcoming(call: ObservedCall, name: string): UpcomingEffect | undefined {
-    const index = this.#find({ call, name, ordinal: call.effectsBegun(name) });
+    const index = this.#answering.place({ call, name, ordinal: call.effectsBegun(name) });
     if (index === NOT_RECORDED) return undefined;
     const next = this.#passOver();
     const isNext = next?.kind === "effect-start" && next.index === index;
@@ -315,13 +413,28 @@ export class ReplayingConductor implements Conductor, RunListener {
     return given(effect, value, this.#recording.classes);
   }
 
-  /** Gives a builder: of nothing, or of the real one where the effect is live. */
+  /** Gives a builder that is answered when it is asked. Of the real one, where it may then be asked for real. */
+  #openBuilder(
+    effect: EffectCall,
+    index: number,
+    entry: number,
+    input: readonly unknown[],
+    perform: () => unknown,
+  ): unknown {
+    if (!this.#answering.mayBecomeLive(effect)) return this.#builder(effect, index, entry, input, "recorded");
+    const real = attempt(perform);
+    if (real.status === "error" || !isLazy(real.value))
+      return this.#liveEffect(effect, index, entry, () => returnOrThrow(real));
+    return this.#builder(effect, index, entry, input, "recorded", real.value);
+  }
+
+  /** Gives a builder: of nothing, or of the real one where the effect is live, or may become so. */
   #builder(
     effect: EffectCall,
     index: number,
     entry: number,
     given: readonly unknown[],
-    substitute: Exclude<Substitute, "live">,
+    substitute: Substitute,
     real?: object,
   ): object {
     const log: BuilderLog = [];
@@ -336,37 +449,73 @@ export class ReplayingConductor implements Conductor, RunListener {
         hold: (step) => this.#recording.hold(step),
         ask: (asked, input, perform) => {
           this.#recording.effectAsked(entry, asked);
-          if (real !== undefined)
-            return this.#follow(effect, index, entry, suspend(perform, true) as Promise<unknown>);
-          if (typeof substitute !== "function")
-            return this.#recordedEffect(effect, index, entry) as Promise<unknown>;
-          const result = attempt(() => standIn(substitute, input));
-          const promise =
-            result.status === "ok" ? Promise.resolve(result.value) : Promise.reject<unknown>(result.error);
-          return this.#follow(effect, index, entry, promise);
+          const live = (place: number): Promise<unknown> =>
+            this.#follow(effect, place, entry, suspend(perform, true) as Promise<unknown>);
+          if (substitute === "live") return live(index);
+          if (typeof substitute === "function") {
+            const promise = asPromise(() => this.#standIn(effect, index, substitute, input));
+            return this.#follow(effect, index, entry, promise as Promise<unknown>);
+          }
+          const answer = this.#answering.asked(effect, index, asked, real !== undefined);
+          this.#note(answer);
+          if (answer.how === "run") return live(answer.index);
+          if (answer.how === "recorded")
+            return this.#recordedEffect(effect, answer.index, entry, answer.elsewhere) as Promise<unknown>;
+          return this.#inTurn(entry, { status: "error", error: answer.error });
         },
       },
       real,
     );
   }
 
-  /** The recorded effect that an effect of the replay is. */
-  #find({ call, name, ordinal }: EffectCall): number {
-    const recorded = this.#match(call);
-    return recorded === NOT_RECORDED ? NOT_RECORDED : this.#recorded.effect(recorded, name, ordinal);
+  /** What is given for an effect that has been entered. */
+  #answer(effect: EffectCall, input: readonly unknown[], entry: number): Answer {
+    const answer = this.#answering.effect(effect, input, entry);
+    this.#note(answer);
+    this.#poke();
+    return answer;
   }
 
-  /** Notes that an effect has begun, and says what is to be given for it. */
-  #begin(effect: EffectCall, index: number): Substitute {
-    const given = this.#options.effects.get(effect.of ?? effect.name);
-    if (given !== undefined && given !== "recorded") this.#replacedEffects.add(effect.name);
-    const substitute = given ?? (effect.live === true ? "live" : "recorded");
-    if (index !== NOT_RECORDED) {
-      this.#effectsStarted[index] = 1;
-      this.#effectsLive[index] = substitute === "recorded" ? 0 : 1;
+  /** Notes that the recorded effect whose place an answer takes has begun. */
+  #note(answer: Answer): void {
+    if (!("index" in answer) || answer.index === NOT_RECORDED) return;
+    this.#effectsStarted[answer.index] = 1;
+    this.#effectsLive[answer.index] = answer.how === "run" || answer.how === "inside" ? 1 : 0;
+  }
+
+  /** What another function gives in place of an effect: in a promise, where the effect gives one. */
+  #standIn(
+    { name, revive }: EffectCall,
+    index: number,
+    substitute: (...input: never[]) => unknown,
+    input: readonly unknown[],
+  ): unknown {
+    const run = (): unknown => {
+      if (substitute.length <= input.length) return standIn(substitute, input);
+      const record = recordedEffectAnswer(this.#recorded, index, revive, this.#options.report);
+      return standIn(substitute, withRecorded(substitute, input, record));
+    };
+    const isAsynchronous =
+      index === NOT_RECORDED
+        ? this.#recorded.isAsynchronous(name)
+        : this.#recorded.effectAt(index).asynchronous;
+    return isAsynchronous ? asPromise(run) : run();
+  }
+
+  #endAtOnce(entry: number, value: unknown): unknown {
+    this.#recording.effectEnded(entry, { status: "ok", value });
+    return value;
+  }
+
+  /** A stream that is let go of, where the record goes on: nothing is learned from it. */
+  #giveUpStream(effect: EffectCall, entry: number, [method, value]: readonly unknown[]): unknown {
+    const outcome: Outcome =
+      method === "throw" ? { status: "error", error: value } : { status: "ok", value: { ...ENDED, value } };
+    if (!this.#recorded.isAsynchronous(effect.name)) {
+      this.#recording.effectEnded(entry, outcome);
+      return returnOrThrow(outcome);
     }
-    this.#poke();
-    return substitute;
+    return this.#inTurn(entry, outcome);
   }
 
   start(
@@ -375,11 +524,12 @@ export class ReplayingConductor implements Conductor, RunListener {
     begin: (arrive: (outcome: Outcome) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void {
-    const index = this.#find(effect);
     const entry = this.#recording.effectStarted(effect, input);
-    const substitute = this.#begin(effect, index);
+    const answer = this.#answer(effect, input, entry);
+    const index = "index" in answer ? answer.index : NOT_RECORDED;
     this.#recording.effectReturned(entry);
     let over = false;
+    let inFlight = false;
     const end = (outcome: Outcome): void => {
       if (over) return;
       over = true;
@@ -388,47 +538,65 @@ export class ReplayingConductor implements Conductor, RunListener {
       if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
       hand(outcome);
     };
+    const place = answer.how === "recorded" && answer.elsewhere ? NOT_RECORDED : index;
     const ready = (outcome: () => Outcome): void => {
-      this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => end(outcome()));
+      this.#ready(this.#readyEffects, this.#effectEndPositions, place, () => end(outcome()));
     };
-    const record = index === NOT_RECORDED ? undefined : this.#recorded.effectAt(index).outcome;
-    if (typeof substitute === "function") {
-      // What belongs to another effect is part of what stands for that one.
-      if (effect.of !== undefined) this.#neverSettling += 1;
-      else this.#substituted(substitute, input, (outcome) => ready(() => outcome));
-    } else if (substitute === "live") begin((outcome) => ready(() => outcome));
-    else if (record === undefined) ready(() => ({ status: "ok", value: madeUp(effect) }));
-    else if (record.status === "pending") this.#neverSettling += 1;
-    else ready(() => this.#outcome(record, effect.revive));
+    const land = (): void => {
+      if (inFlight) this.#liveInFlight -= 1;
+      inFlight = false;
+    };
+    const arrive = (outcome: Outcome): void => {
+      land();
+      ready(() => outcome);
+    };
+    const takeOff = (): void => {
+      inFlight = true;
+      this.#liveInFlight += 1;
+    };
+    switch (answer.how) {
+      case "recorded": {
+        const record = this.#recorded.effectAt(index).outcome;
+        if (record.status === "pending") this.#neverSettling += 1;
+        else ready(() => this.#outcome(record, effect.revive));
+        break;
+      }
+      // A builder ends in no callback.
+      case "builder":
+        break;
+      // What belongs to another effect is part of what stands for that one, and the record's order goes on without it.
+      case "inside":
+        this.#neverSettling += 1;
+        if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
+        break;
+      case "run": {
+        const { run } = answer;
+        takeOff();
+        if (run === "live") begin(arrive);
+        // Begun in a microtask: what it throws at once must not come before the effect has begun.
+        else
+          whenSettled(
+            Promise.resolve().then(() => this.#standIn(effect, index, run, input)),
+            arrive,
+          );
+        break;
+      }
+      case "made-up":
+        ready(() => ({ status: "ok", value: madeUp(effect) }));
+        break;
+      case "given-up":
+        ready(() => ({ status: "ok", value: ENDED }));
+        break;
+      case "refused":
+        ready(() => ({ status: "error", error: answer.error }));
+    }
     return () => {
       over = true;
+      land();
     };
   }
 
-  /** What another function gives in place of an effect that ends in a callback. */
-  #substituted(
-    substitute: (...input: never[]) => unknown,
-    input: readonly unknown[],
-    arrive: (outcome: Outcome) => void,
-  ): void {
-    // Begun in a microtask: what it throws at once must not come before the effect has begun.
-    Promise.resolve()
-      .then(() => standIn(substitute, input))
-      .then(
-        (value) => arrive({ status: "ok", value }),
-        (error: unknown) => arrive({ status: "error", error }),
-      );
-  }
-
-  #recordedCall(call: ObservedCall): unknown {
-    const index = this.#match(call);
-    if (index === NOT_RECORDED) {
-      throw new HindcastError(
-        "stage-not-recorded",
-        `Stage "${call.definition.name}" cannot be replayed as recorded: the capsule holds no such call. ` +
-          `Let it run: { stages: { "${call.definition.name}": "live" } }.`,
-      );
-    }
+  #recordedCall(call: ObservedCall, index: number, elsewhere: boolean): unknown {
     const opening = this.#item(index, 0);
     if (opening !== NOT_RECORDED) return this.#recordedStream(index, opening);
     const { outcome, asynchronous } = this.#recorded.callAt(index);
@@ -436,7 +604,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     const { revive } = call.definition;
     if (!asynchronous) return returnOrThrow(this.#outcome(outcome, revive));
     return new Promise((resolve, reject) => {
-      this.#ready(this.#readyCalls, this.#callEndPositions, index, () => {
+      this.#ready(this.#readyCalls, this.#callEndPositions, elsewhere ? NOT_RECORDED : index, () => {
         settlePromise(this.#outcome(outcome, revive), resolve, reject);
       });
     });
@@ -481,7 +649,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     return passage === undefined ? result : effectStream(this, effect, passage);
   }
 
-  #recordedEffect(effect: EffectCall, index: number, entry: number): unknown {
+  #recordedEffect(effect: EffectCall, index: number, entry: number, elsewhere: boolean): unknown {
     const { outcome, asynchronous } = this.#recorded.effectAt(index);
     if (asynchronous) this.#recording.effectReturned(entry);
     if (outcome.status === "pending") return this.#never();
@@ -493,7 +661,7 @@ export class ReplayingConductor implements Conductor, RunListener {
       throw result.error;
     }
     return new Promise((resolve, reject) => {
-      this.#ready(this.#readyEffects, this.#effectEndPositions, index, () => {
+      this.#ready(this.#readyEffects, this.#effectEndPositions, elsewhere ? NOT_RECORDED : index, () => {
         const result = this.#outcome(outcome, effect.revive);
         this.#recording.effectArrived(entry);
         if (result.status === "ok") return resolve(this.#result(effect, index, entry, result.value));
@@ -518,7 +686,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     }
     if (!isThenable(result)) return this.#result(effect, index, entry, result);
     if (effect.declared === true && isLazy(result))
-      return this.#builder(effect, index, entry, [], "recorded", result);
+      return this.#builder(effect, index, entry, [], "live", result);
     return this.#follow(effect, index, entry, result);
   }
 
@@ -529,8 +697,10 @@ export class ReplayingConductor implements Conductor, RunListener {
       if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
     };
     this.#recording.effectReturned(entry);
+    this.#liveInFlight += 1;
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
+        this.#liveInFlight -= 1;
         this.#recording.effectArrived(entry);
         // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
         const passage = outcome.status === "ok" ? streamGiven(effect, outcome.value) : undefined;
@@ -546,38 +716,28 @@ export class ReplayingConductor implements Conductor, RunListener {
     });
   }
 
-  /** An effect that the capsule does not hold. */
-  #refuse(effect: EffectCall, entry: number): unknown {
-    if (effect.madeUp !== undefined) {
-      const value = madeUp(effect);
-      this.#recording.effectEnded(entry, { status: "ok", value });
-      return value;
-    }
-    const call = this.#match(effect.call);
-    const made = call === NOT_RECORDED ? 0 : this.#recorded.effectCount(call, effect.name);
-    const why =
-      call === NOT_RECORDED
-        ? "the capsule holds no such call of the stage"
-        : made === 0
-          ? "the capsule holds no such effect there"
-          : `it began ${effect.ordinal + 1} times, and ${made} are recorded`;
-    const error = effectNotRecorded(effect.name, effect.call.definition.name, why);
+  /** An effect that the record has no answer to. */
+  #refuse(effect: EffectCall, entry: number, error: HindcastError): unknown {
     if (effect.asynchronous !== true && !this.#recorded.isAsynchronous(effect.name)) {
       this.#recording.effectEnded(entry, { status: "error", error });
       throw error;
     }
-    // In a turn of its own, as any other result: a replay of this replay will give it in one.
+    return this.#inTurn(entry, { status: "error", error });
+  }
+
+  /** In a turn of its own, as any other result: a replay of this replay will give it in one. */
+  #inTurn(entry: number, outcome: Outcome): Promise<unknown> {
     this.#recording.effectReturned(entry);
-    const rejected = new Promise((_, reject) => {
+    const promise = new Promise((resolve, reject) => {
       this.#ready(this.#readyEffects, this.#effectEndPositions, NOT_RECORDED, () => {
         this.#recording.effectArrived(entry);
-        this.#recording.effectEnded(entry, { status: "error", error });
-        reject(error);
+        this.#recording.effectEnded(entry, outcome);
+        settlePromise(outcome, resolve, reject);
       });
     });
     // A program that lets go of it is diverging already, and must not be killed for it.
-    rejected.catch(() => undefined);
-    return rejected;
+    promise.catch(() => undefined);
+    return promise;
   }
 
   #never(): Promise<never> {
@@ -600,6 +760,7 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   #poke(): void {
     this.#moved = true;
+    this.#alive = true;
     if (this.#armed || this.#ended) return;
     if (this.#anyReady()) this.#arm();
     else this.#look();
@@ -763,20 +924,21 @@ export class ReplayingConductor implements Conductor, RunListener {
     const { call, item } = this.#recorded.effectAt(event.index);
     if (this.#optionalCalls[call] === 1) return true;
     // Items are what the stage gives, whatever it is made by; but another stream may have more of them, or fewer.
-    if (item) return typeof this.#options.stages.get(this.#stageOf(call)) === "function";
-    return isReplaced(this.#options.stages.get(this.#stageOf(call)));
+    if (item) return typeof this.#substituteAt(call) === "function";
+    return isReplaced(this.#substituteAt(call));
   }
 
   #stageOf(call: number): string {
     return this.#recorded.capsule.stages[this.#recorded.callAt(call).stage]?.name ?? "";
   }
 
-  /** Nothing moves. Something live may still come; if not, the order is given up, or the replay. */
+  /** Nothing moves. Something may still come, until the timeout; where something else can go on, the order is given up. */
   #wait(): void {
     clearTimeoutOriginal(this.#timer);
+    this.#timer = undefined;
     this.#stepsAtOnce = 1;
     this.#delay = this.#delayNow();
-    this.#timer = setTimeoutOriginal(this.#expired, this.#delay);
+    if (this.#delay !== UNTIL_TIMEOUT) this.#timer = setTimeoutOriginal(this.#expired, this.#delay);
   }
 
   /** What the record has next may have become something live since the wait began: that takes its time. */
@@ -786,24 +948,25 @@ export class ReplayingConductor implements Conductor, RunListener {
   };
 
   #delayNow(): number {
+    const isReady = this.#anyReady();
     const hasRest = this.#neverSettling > 0 || this.#readyLast.length > 0 || this.#neverEnded;
-    const otherwise = this.#anyReady() || hasRest;
-    const { patience, timeout } = this.#options;
     const event = this.#passOver();
+    if (!isReady && (!hasRest || this.#liveInFlight > 0)) return UNTIL_TIMEOUT;
+    if (this.#isLive(event)) return UNTIL_TIMEOUT;
     // What is not declared takes its time again: as long as it took then, and as much again.
     const then = event?.kind === "call-end" ? (2 * this.#recorded.callAt(event.index).duration) / 1000 : 0;
-    return otherwise && !this.#isLive(event) ? Math.min(patience + then, timeout) : timeout;
+    return this.#options.patience + then;
   }
 
   /** Whether what the record has next is the end of something that runs for real, and takes its time. */
   #isLive(event: CapsuleEvent | undefined): boolean {
     if (event?.kind === "call-end") {
       const { delivered } = this.#recorded.callAt(event.index);
-      return delivered || typeof this.#options.stages.get(this.#stageOf(event.index)) === "function";
+      return delivered || typeof this.#substituteAt(event.index) === "function";
     }
     if (event?.kind !== "effect-end" || this.#effectsStarted[event.index] !== 1) return false;
     const { item, call, delivered } = this.#recorded.effectAt(event.index);
-    if (item) return delivered || typeof this.#options.stages.get(this.#stageOf(call)) === "function";
+    if (item) return delivered || typeof this.#substituteAt(call) === "function";
     return this.#effectsLive[event.index] === 1;
   }
 
@@ -839,11 +1002,6 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 }
 
-/** Whether a stage's own code does not run, so that what it did in the record may not be done again. */
-export function isReplaced(substitute: Substitute | undefined): boolean {
-  return substitute === "recorded" || typeof substitute === "function";
-}
-
 /**
  * Whether it settled in the turn that made it settle. What had not when the recorded run ended does not
  * settle at once either, however quick it is now.
@@ -858,6 +1016,13 @@ function attempt(perform: () => unknown): Outcome {
   } catch (error) {
     return { status: "error", error };
   }
+}
+
+/** What a function gives, in a promise: also what it gives, or throws, at once. */
+function asPromise(run: () => unknown): unknown {
+  const outcome = attempt(run);
+  if (outcome.status === "error") return Promise.reject(outcome.error);
+  return isThenable(outcome.value) ? outcome.value : Promise.resolve(outcome.value);
 }
 
 /** Made up from the run's seed, in a stream that nothing else draws from: what follows it is not shifted. */

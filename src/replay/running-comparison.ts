@@ -17,6 +17,7 @@ import type {
   Recording,
   RecordingContents,
 } from "../record/recording.js";
+import type { IsStageReplaced } from "./compared-run.js";
 import { NOT_RECORDED, type RecordedRun } from "./recorded-run.js";
 
 /** What a call of the replay is. */
@@ -38,11 +39,13 @@ export class RunningComparison {
   readonly #recorded: RecordedRun;
   readonly #capsule: Capsule;
   readonly #events: readonly CapsuleEvent[];
-  readonly #isReplaced: (stage: string) => boolean;
+  readonly #isReplaced: IsStageReplaced;
   readonly #otherwise: (kind: EventKind, index: number) => void;
   /** By call of the replay. */
   readonly #calls: FollowedCall[] = [];
   #contents: RecordingContents | undefined;
+  /** The effect of the replay that began last as the record has it next, with the same input. */
+  #effectAsRecorded = NOT_RECORDED;
   /** How many of the replay's events have been compared. */
   #position = 0;
   #differs = false;
@@ -54,7 +57,7 @@ export class RunningComparison {
   constructor(
     recorded: RecordedRun,
     events: readonly CapsuleEvent[],
-    isReplaced: (stage: string) => boolean,
+    isReplaced: IsStageReplaced,
     otherwise: (kind: EventKind, index: number) => void,
   ) {
     this.#recorded = recorded;
@@ -69,6 +72,10 @@ export class RunningComparison {
     return !this.#differs && this.#position === this.#events.length;
   }
 
+  /** Whether an effect that was entered last is what the record has next, with the same input. */
+  readonly isAsRecorded = (effect: number): boolean =>
+    effect !== NOT_RECORDED && effect === this.#effectAsRecorded;
+
   /** To be told of everything that the replay's recording enters. */
   readonly entered = (recording: Recording, kind: EventKind, index: number): void => {
     const contents = (this.#contents ??= recording.contents());
@@ -81,7 +88,7 @@ export class RunningComparison {
   #callStarted({ calls, stages }: RecordingContents, index: number): void {
     const call = calls[index] as CallEntry;
     const name = stages[call.stage]?.definition.name ?? "";
-    const isReplaced = this.#isReplaced(name);
+    const isReplaced = this.#isReplaced(name, call.ordinal);
     const parent = call.parent < 0 ? ROOTS_PARENT : (this.#calls[call.parent] ?? UNKNOWN);
     const inside = parent.inside || parent.replaced;
     const next = inside ? undefined : this.#next("call-start");
@@ -108,8 +115,10 @@ export class RunningComparison {
     if (was !== undefined && this.#isEffect(was, effect)) {
       // What is called on a builder before it is asked comes later; of one that is never asked, nothing does.
       const isToCome = was.builder !== undefined && was.outcome.status !== "pending";
-      if (this.#isSameInput(effect.input, isToCome ? was.input.slice(0, effect.input.length) : was.input))
+      if (this.#isSameInput(effect.input, isToCome ? was.input.slice(0, effect.input.length) : was.input)) {
+        this.#effectAsRecorded = index;
         return;
+      }
     }
     this.#differs = true;
     this.#otherwise("effect-start", index);

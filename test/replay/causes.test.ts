@@ -148,7 +148,7 @@ describe("model", () => {
     expect(divergence).toMatchObject({ stage: "risk", point: "output", path: "$.risk", actual: 0.9 });
     expectCause(report, "model");
     expect(report).toContain("given     stage risk: a function");
-    expect(report).toContain("It was stood in for, as the replay's options say.");
+    expect(report).toContain("It was substituted, as the replay's options say.");
   });
 
   test("a stand-in that gets another input is not to blame for it", async () => {

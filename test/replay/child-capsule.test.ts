@@ -21,7 +21,7 @@ import { startRandomServer } from "../programs/random-server.js";
 
 const COUNT = process.env["HINDCAST_LONG"] === "1" ? 2_000 : 200;
 const AT_ONCE = 20;
-const LIMITS = { patience: 60, timeout: 250 };
+const LIMITS = { patience: 60, timeout: 3_000 };
 
 interface WhatIf {
   readonly effects: Readonly<Record<string, "function">>;
@@ -58,7 +58,7 @@ async function check(
   program: Step,
   whatIf: WhatIf,
   server: string,
-  tally: { pending: number; diverged: number },
+  tally: { pending: number; different: number },
 ): Promise<string | undefined> {
   const hc = hindcast({ service: "programs", store: memoryStore() });
   const runnable = prepare(
@@ -103,7 +103,7 @@ async function check(
     const seen = JSON.stringify(runnable.observations());
     const hasEnded = result.outcome.status !== "pending";
     if (!hasEnded) tally.pending += 1;
-    if (result.verdict === "diverged") tally.diverged += 1;
+    if (result.verdict !== "identical") tally.different += 1;
     const child = result.replayed;
     await hc.store.append([storedCapsule(child)]);
     const kept = await hc.store.get(child.id);
@@ -133,7 +133,7 @@ async function check(
 }
 
 test(`G4: ${COUNT} what-ifs of random programs are capsules that can be stored, replayed and compared`, async () => {
-  const tally = { pending: 0, diverged: 0 };
+  const tally = { pending: 0, different: 0 };
   await using server = await startRandomServer();
   const sample = fc.sample(fc.tuple(programs, whatIfs), COUNT);
   const failures: string[] = [];
@@ -144,12 +144,12 @@ test(`G4: ${COUNT} what-ifs of random programs are capsules that can be stored, 
     for (const failure of await Promise.all(batch)) if (failure !== undefined) failures.push(failure);
   }
   console.log(
-    `what-ifs: ${COUNT} made, ${tally.diverged} diverged, ${tally.pending} did not end; ` +
+    `what-ifs: ${COUNT} made, ${tally.different} diverged or asked what is not recorded, ${tally.pending} did not end; ` +
       `${COUNT - failures.length} replayed from their own capsules`,
   );
   expect(failures.slice(0, 2)).toEqual([]);
   expect(failures.length).toBe(0);
-  expect(tally.diverged).toBeGreaterThan(COUNT / 2);
+  expect(tally.different).toBeGreaterThan(COUNT / 2);
 }, 600_000);
 
 describe("the capsule of a replay", () => {

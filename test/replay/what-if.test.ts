@@ -31,7 +31,9 @@ describe("another input", () => {
     await approve("a-1");
     const capsule = await newestCapsule(hc);
     const result = await replay(capsule, approve, { input: ["b-2"] });
-    const divergence = diverged(result);
+    if (result.verdict !== "unresolved") throw new Error(explain(result));
+    expect(result).toMatchObject({ reason: "stale", sameOutcome: undefined });
+    const { divergence } = result;
     expect(divergence).toMatchObject({
       stage: "approve",
       origin: "approve",
@@ -44,13 +46,22 @@ describe("another input", () => {
     });
     expect(result.given).toEqual(["another input"]);
     expect(inputOf(result.replayed)).toEqual(["b-2"]);
-    // The record has one answer, to another question: it is given, and that is said.
-    expect(result.outcome).toMatchObject({ value: { approved: true } });
-    expect(result.notes).toEqual([
-      "effect db.get in approve > load was called with 'b-2' at $[0], recorded is 'a-1'; it was given what is recorded",
+    // The record has one answer, to another question: it is not given.
+    expect(result.outcome).toMatchObject({ status: "error", error: { code: "effect-stale" } });
+    expect(result.stale).toEqual([
+      {
+        effect: "db.get",
+        call: "approve > load",
+        path: "$[0]",
+        expected: "a-1",
+        actual: "b-2",
+        given: "refused",
+      },
     ]);
     expect(explain(result)).toContain("given     another input");
-    expect(explain(result)).toContain("note      effect db.get");
+    expect(explain(result)).toContain(
+      "stale     effect db.get in approve > load was asked 'b-2' at $[0], recorded is 'a-1': refused",
+    );
   });
 
   test("with its effects live, gives what would have been decided", async () => {
