@@ -240,6 +240,7 @@ class Instance implements Hindcast, ReplayHost {
       limits: resolveLimits(options.limits),
       classes: new Set(this.classes.keys()),
       ended: this.#runEnded,
+      doubted: this.#runDoubted,
       report: this.#report,
     };
     // Last of all: an instance that could not be made leaves nothing patched.
@@ -395,6 +396,11 @@ class Instance implements Hindcast, ReplayHost {
       this.#ended += 1;
       this.#discarded += 1;
     },
+  };
+
+  readonly #runDoubted = (recording: Recording, message: string): void => {
+    if (recording.reasons.length === 1) this.#inexact += 1;
+    this.#failures.notice(message);
   };
 
   readonly #runEnded = (recording: Recording): void => {

@@ -14,6 +14,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { queueMicrotaskOriginal, setImmediateOriginal } from "../originals.js";
+import { beginTurn, endTurn, noteIdle, type WakingRun, type WakingTurns } from "./waking.js";
 
 interface LoopPosition {
   readonly loopCount: number;
@@ -48,7 +49,11 @@ function closeAll(): void {
   if (closed !== undefined) for (const turns of closed) turns.close();
 }
 
-export class Turns {
+export class Turns implements WakingTurns {
+  /** How much the run has begun that has not been handed over. */
+  outstanding = 0;
+  /** Whose turns they are. */
+  owner: WakingRun | undefined;
   readonly #waiting: (() => void)[] = [];
   #armed = false;
   #open = true;
@@ -90,7 +95,11 @@ export class Turns {
 
   /** Calls `hand` in a turn of its own. */
   enqueue(hand: () => void): void {
-    if (this.#ended && !this.#leaving) return hand();
+    if (this.#ended && !this.#leaving) {
+      beginTurn(this);
+      closeAfterMacrotask(this);
+      return hand();
+    }
     this.#waiting.push(hand);
     if (!this.#armed && !this.#ended) this.#arm();
   }
@@ -127,14 +136,19 @@ export class Turns {
     this.#open = true;
     this.#beginning = undefined;
     this.#armed = false;
-    if (!this.#ended) this.#waiting.shift()?.();
+    if (this.#ended) return;
+    beginTurn(this);
+    this.#waiting.shift()?.();
   }
 
   /** The macrotask is over. */
   close(): void {
     this.#open = false;
     this.#beginning = undefined;
-    if (!this.#armed && !this.#ended && this.#waiting.length > 0) this.#arm();
+    endTurn(this);
+    if (this.#armed || this.#ended) return;
+    if (this.#waiting.length > 0) this.#arm();
+    else if (this.outstanding === 0 && this.owner?.closed === false) noteIdle(this);
   }
 }
 

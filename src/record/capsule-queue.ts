@@ -269,7 +269,7 @@ export class CapsuleQueue {
 
   #encoded(encoder: Encoder, run: WaitingRun, bytes: Uint8Array): void {
     this.#sealing = undefined;
-    const summary = encoder.keptSummary(run.summary, run.kept);
+    const summary = encoder.keptSummary(run.summary, run.kept, run.recording.exact);
     this.#bytes += bytes.byteLength - run.recording.size;
     this.#batchBytes += bytes.byteLength;
     if (this.#batch.length === 0) this.#batchFrom = run.sequence;

@@ -53,10 +53,12 @@ export class RecordingConductor implements Conductor {
     this.#recording.streamOpened(call, recorded, delivered);
   }
 
-  settle(_call: ObservedCall, pass: (delivered: boolean) => void): void {
+  settle(call: ObservedCall, pass: (delivered: boolean) => void): void {
     // Within a turn it is a consequence of what that turn brought, and a replay will see the same.
-    if (this.#turns.open) pass(false);
-    else this.#turns.enqueue(() => pass(true));
+    if (this.#turns.open) return pass(false);
+    // In another run's turn it is a consequence of that run.
+    this.#recording.mayBeWoken(call);
+    this.#turns.enqueue(() => pass(true));
   }
 
   start(
@@ -68,6 +70,7 @@ export class RecordingConductor implements Conductor {
     const recording = this.#recording;
     const index = recording.effectStarted(effect, input);
     recording.effectReturned(index);
+    this.#turns.outstanding += 1;
     let over = false;
     begin((outcome, atOnce = false) => {
       if (over) return;
@@ -75,6 +78,7 @@ export class RecordingConductor implements Conductor {
       const pass = (): void => {
         if (over) return;
         over = true;
+        this.#turns.outstanding -= 1;
         recording.effectEnded(index, outcome);
         hand(outcome);
       };
@@ -88,6 +92,7 @@ export class RecordingConductor implements Conductor {
       pass();
     });
     return () => {
+      if (!over) this.#turns.outstanding -= 1;
       over = true;
     };
   }
@@ -171,12 +176,14 @@ export class RecordingConductor implements Conductor {
   #follow(effect: EffectCall, index: number, promise: PromiseLike<unknown>): Promise<unknown> {
     const recording = this.#recording;
     recording.effectReturned(index);
+    this.#turns.outstanding += 1;
     return new Promise((resolve, reject) => {
       const arrive = (outcome: Outcome): void => {
         recording.effectArrived(index);
         // Before its turn: a stream may fail while it waits, with nobody else to hear of it.
         const passage = outcome.status === "ok" ? streamGiven(effect, outcome.value) : undefined;
         this.#turns.enqueue(() => {
+          this.#turns.outstanding -= 1;
           if (outcome.status === "ok") return resolve(this.#result(effect, index, outcome.value, passage));
           recording.effectEnded(index, outcome);
           reject(outcome.error);

@@ -31,6 +31,7 @@ import { comesFromOutside } from "../ambient/body-source.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { beginQuiet, endQuiet, quietly } from "../stage/quiet.js";
+import { idleBeside, wakerOf, type WakingRun } from "../effects/waking.js";
 import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
@@ -45,6 +46,8 @@ export interface RecordingOptions {
   /** Names of the classes whose instances a replay can give back. */
   readonly classes: ReadonlySet<string>;
   readonly ended: (recording: Recording) => void;
+  /** Told why a run that has ended is not exact after all. */
+  readonly doubted?: (recording: Recording, message: string) => void;
   readonly report: Report;
   /** Told of each event as it is entered; only a replay listens. */
   readonly entered?: (recording: Recording, kind: EventKind, index: number) => void;
@@ -53,6 +56,9 @@ export interface RecordingOptions {
 /** Tells whether the program is running because something was handed to it; a replay always does. */
 export interface Prompting {
   readonly open: boolean;
+  /** How much the run has begun that has not been handed over. */
+  readonly outstanding?: number;
+  owner?: WakingRun | undefined;
   /** Called when the run has ended. */
   end?(): void;
 }
@@ -140,8 +146,14 @@ const STACK_UNITS = 4096;
 const NONE: readonly never[] = [];
 const OVER: Prompting = { open: false };
 const PENDING: OutcomeSnapshot = { status: "pending" };
+/** What may go on when a run ends, and carries nobody's data. */
+const TIMERS = new Set(["setTimeout", "setInterval", "setImmediate"]);
+/** How one run comes to wake another, and what to do. */
+const HANDED_OVER =
+  "they share a queue, a batcher or a promise. Declare it with hc.shared(), make what is put into it an effect with " +
+  "hc.effect(), or bind the work to its own run with AsyncResource.bind().";
 
-export class Recording implements RunListener {
+export class Recording implements RunListener, WakingRun {
   readonly #options: RecordingOptions;
   #prompting: Prompting;
   readonly #startedAt = monotonicClock();
@@ -158,10 +170,64 @@ export class Recording implements RunListener {
   #size = 0;
   #closed = false;
   #full = false;
+  /** Whether it has ended, and is being encoded: nothing can be said of it any more. */
+  #sealed = false;
+  /** The call of another instance that the root was called in. */
+  #outer: ObservedCall | undefined;
 
   constructor(options: RecordingOptions, prompting: Prompting = { open: true }) {
     this.#options = options;
     this.#prompting = prompting;
+    prompting.owner = this;
+  }
+
+  get id(): string {
+    return this.#run?.id ?? "";
+  }
+
+  get pipeline(): string {
+    return this.#run?.definition.name ?? "";
+  }
+
+  get outer(): ObservedCall | undefined {
+    return this.#outer;
+  }
+
+  get infers(): boolean {
+    return this.#calls.some(
+      ({ outcome, stage }) => outcome === PENDING && this.#stages[stage]?.definition.kind === "infer",
+    );
+  }
+
+  /** A call of the run has settled, and its run had nothing to do with that: perhaps another one had. */
+  mayBeWoken(call: ObservedCall): void {
+    const waker = this.#closed ? undefined : wakerOf(call);
+    if (waker !== undefined)
+      this.#wokenByRun(call, `Stage "${call.definition.name}" ended`, undefined, waker);
+  }
+
+  #wokenByRun(call: ObservedCall, what: string, site: string | undefined, waker: WakingRun): void {
+    waker.worked(this.pipeline, false);
+    if (this.#isUncontrolled(call)) return;
+    const { name } = call.definition;
+    (this.#reasons ??= []).push({
+      code: "uncontrolled",
+      name,
+      message: `${what}${at(site)} in a turn of another run, of pipeline "${waker.pipeline}": ${HANDED_OVER}`,
+    });
+  }
+
+  worked(pipeline: string, may: boolean): void {
+    const name = this.pipeline;
+    const isTold = this.reasons.some((reason) => reason.code === "uncontrolled" && reason.name === name);
+    if (this.#sealed || isTold || this.reasons.length >= MAXIMUM_REASONS) return;
+    const what = may
+      ? `When it ended, work that "${name}" had begun went on, and another run, of pipeline "${pipeline}", waited for ` +
+        "what it had not begun itself. It may be that run's work, with its data: "
+      : `In a turn of "${name}" another run, of pipeline "${pipeline}", went on. What belongs to that run may be in this capsule: `;
+    const reason = { code: "uncontrolled", name, message: what + HANDED_OVER } as const;
+    (this.#reasons ??= []).push(reason);
+    if (this.#closed) this.#options.doubted?.(this, reason.message);
   }
 
   /** Estimated bytes of memory held until the run is encoded. */
@@ -179,6 +245,7 @@ export class Recording implements RunListener {
     if (isRoot) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
     }
+    if (isRoot) this.#outer = call.outer;
     // A run begins by its root, whatever that was called by.
     const unprompted = call.parent !== undefined && !this.#prompting.open;
     if (unprompted) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
@@ -237,10 +304,21 @@ export class Recording implements RunListener {
     const { id, seed, startedAt, definition, trace } = run;
     this.#run = { id, seed, startedAt, definition, trace };
     const prompting = this.#prompting;
+    if (prompting.outstanding !== undefined && prompting.outstanding > 0) this.#endsAmidWork();
+    this.#outer = undefined;
     this.#prompting = OVER;
     this.#closed = true;
     prompting.end?.();
     this.#options.ended(this);
+  }
+
+  /** Something that it has begun goes on. If another run waits for what it has not begun, it may be that run's. */
+  #endsAmidWork(): void {
+    const isWork = ({ outcome, item, name }: EffectEntry): boolean =>
+      outcome === PENDING && !item && !TIMERS.has(name);
+    if (!this.#effects.some(isWork)) return;
+    const other = idleBeside(this);
+    if (other !== undefined) this.worked(other.pipeline, true);
   }
 
   /** What a call asked without declaring it has answered. */
@@ -404,6 +482,10 @@ export class Recording implements RunListener {
     return this.#closed;
   }
 
+  get exact(): boolean {
+    return this.reasons.length === 0;
+  }
+
   /** What a replay could not give the program as it was. */
   get reasons(): readonly ReplayabilityReason[] {
     return this.#reasons ?? NONE;
@@ -411,6 +493,7 @@ export class Recording implements RunListener {
 
   /** All that is known of the run, for `sealRecording`. */
   contents(): RecordingContents {
+    if (this.#closed) this.#sealed = true;
     return {
       run: this.#run as RecordedRun,
       options: this.#options,
@@ -501,6 +584,8 @@ export class Recording implements RunListener {
 
   /** Something that is not in the record set off what has just happened. */
   #wokenBy(call: ObservedCall, what: string, site: string | undefined): void {
+    const waker = wakerOf(call);
+    if (waker !== undefined) return this.#wokenByRun(call, what, site, waker);
     if (this.#isUncontrolled(call)) return;
     const because = "because of something that is neither captured nor declared";
     this.#addUncontrolled(call.definition.name, `${what}${at(site)} ${because}`);

@@ -338,7 +338,7 @@ function* referenceOf(snapshot: Held, values: ValueTable): Generator<undefined, 
 }
 
 /** The summary of a run that is kept. Written out: spreading takes fifty times as long. */
-export function keptSummary(summary: RunSummary, kept: string): CapsuleSummary {
+export function keptSummary(summary: RunSummary, kept: string, exact: boolean): CapsuleSummary {
   return {
     id: summary.id,
     service: summary.service,
@@ -348,7 +348,8 @@ export function keptSummary(summary: RunSummary, kept: string): CapsuleSummary {
     status: summary.status,
     violations: summary.violations,
     versions: summary.versions,
-    exact: summary.exact,
+    // A run may have been found to be entangled with another after it had ended.
+    exact,
     traceId: summary.traceId,
     kept,
   };

@@ -30,6 +30,8 @@ export interface ObservedCall {
   readonly definition: Definition;
   /** Undefined for the root. */
   readonly parent: ObservedCall | undefined;
+  /** The call it was made in, of whichever instance. */
+  readonly outer?: ObservedCall | undefined;
   /** Its number among the calls of the run, in the order in which they began; 0 is the root. */
   readonly index: number;
   /** How many calls of that stage its parent had made before. */
