@@ -19,8 +19,8 @@ export interface WakingRun {
   readonly pipeline: string;
   /** Whether a model may be at work for it outside of the platform's sight. */
   readonly infers: boolean;
-  /** The call of another instance that its root was called in. */
-  readonly outer: ObservedCall | undefined;
+  /** The ids of the runs, of other instances, that its root was called in. */
+  readonly outer: readonly string[];
   /** It has, or may have, done work of a run of `pipeline`, or woken it. */
   worked(pipeline: string, may: boolean): void;
 }
@@ -47,14 +47,21 @@ export function endTurn(turns: WakingTurns): void {
 export function wakerOf(call: ObservedCall): WakingRun | undefined {
   const waker = turning?.owner;
   if (waker === undefined) return undefined;
-  return isOfRun(call, waker.id) || isOfRun(waker.outer, call.run.id) ? undefined : waker;
+  const { id } = call.run;
+  if (waker.id === id || waker.outer.includes(id) || outerRuns(call).includes(waker.id)) return undefined;
+  return waker;
 }
 
-/** Whether a call is of that run, or of one that was called in it. */
-function isOfRun(call: ObservedCall | undefined, id: string): boolean {
-  for (let one = call; one !== undefined; one = one.outer) if (one.run.id === id) return true;
-  return false;
+/** The ids of the runs of other instances that a call is made in. */
+export function outerRuns(call: ObservedCall): readonly string[] {
+  if (call.outer === undefined) return NONE;
+  const ids: string[] = [];
+  for (let one: ObservedCall | undefined = call.outer; one !== undefined; one = one.outer)
+    ids.push(one.run.id);
+  return ids;
 }
+
+const NONE: readonly string[] = [];
 
 /** Runs that wait, and for nothing that they have begun themselves. */
 const idle = new Set<WeakRef<WakingTurns>>();

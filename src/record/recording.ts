@@ -31,7 +31,7 @@ import { comesFromOutside } from "../ambient/body-source.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { beginQuiet, endQuiet, quietly } from "../stage/quiet.js";
-import { idleBeside, wakerOf, type WakingRun } from "../effects/waking.js";
+import { idleBeside, outerRuns, wakerOf, type WakingRun } from "../effects/waking.js";
 import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
 /** What all recordings of one instance have in common. */
@@ -172,8 +172,7 @@ export class Recording implements RunListener, WakingRun {
   #full = false;
   /** Whether it has ended, and is being encoded: nothing can be said of it any more. */
   #sealed = false;
-  /** The call of another instance that the root was called in. */
-  #outer: ObservedCall | undefined;
+  #outer: readonly string[] = NONE;
 
   constructor(options: RecordingOptions, prompting: Prompting = { open: true }) {
     this.#options = options;
@@ -189,7 +188,7 @@ export class Recording implements RunListener, WakingRun {
     return this.#run?.definition.name ?? "";
   }
 
-  get outer(): ObservedCall | undefined {
+  get outer(): readonly string[] {
     return this.#outer;
   }
 
@@ -245,7 +244,7 @@ export class Recording implements RunListener, WakingRun {
     if (isRoot) {
       for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
     }
-    if (isRoot) this.#outer = call.outer;
+    if (isRoot && call.outer !== undefined) this.#outer = outerRuns(call);
     // A run begins by its root, whatever that was called by.
     const unprompted = call.parent !== undefined && !this.#prompting.open;
     if (unprompted) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
@@ -305,7 +304,6 @@ export class Recording implements RunListener, WakingRun {
     this.#run = { id, seed, startedAt, definition, trace };
     const prompting = this.#prompting;
     if (prompting.outstanding !== undefined && prompting.outstanding > 0) this.#endsAmidWork();
-    this.#outer = undefined;
     this.#prompting = OVER;
     this.#closed = true;
     prompting.end?.();
