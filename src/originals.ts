@@ -24,6 +24,8 @@ export const clearTimeoutOriginal: typeof cancelTimeout = cancelTimeout;
 /** A float in [0, 1) from the application's generator; used only where a caller asks for it outside a run. */
 export const mathRandom: () => number = Math.random.bind(Math);
 
+/** Not the named import, which becomes what it is patched with. */
+const fill: typeof randomFillSync = randomFillSync;
 const POOL_BYTES = 2048;
 let pool = "";
 let used = 0;
@@ -31,7 +33,7 @@ let used = 0;
 /** `count` unpredictable hexadecimal digits (at most 256). */
 export function randomHex(count: number): string {
   if (used + count > pool.length) {
-    pool = randomFillSync(Buffer.allocUnsafe(POOL_BYTES)).toString("hex");
+    pool = fill(Buffer.allocUnsafe(POOL_BYTES)).toString("hex");
     used = 0;
   }
   used += count;

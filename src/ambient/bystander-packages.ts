@@ -2,8 +2,11 @@
 import { createRequire } from "node:module";
 import type { CaptureSource } from "../stage/seam.js";
 
-const NAMES = new Set([
-  // agents and tracing
+/**
+ * They wrap what programs call, so that the call of a program comes from them as well: what they ask the network for
+ * themselves is told by nobody else having called them.
+ */
+const WRAPPERS = new Set([
   "dd-trace",
   "newrelic",
   "elastic-apm-node",
@@ -18,18 +21,43 @@ const NAMES = new Set([
   "jaeger-client",
   "zipkin",
   "logfire",
-  "langsmith",
-  "langfuse",
-  "langfuse-core",
-  "langfuse-langchain",
   "import-in-the-middle",
   "require-in-the-middle",
   "shimmer",
-  // errors
   "rollbar",
   "raygun",
   "airbrake-js",
-  // logging
+]);
+
+const WRAPPER_PREFIXES = [
+  "@opentelemetry/",
+  "opentelemetry-instrumentation-",
+  "@sentry/",
+  "@sentry-internal/",
+  "@datadog/",
+  "@newrelic/",
+  "@instana/",
+  "@appsignal/",
+  "@dynatrace/",
+  "@honeycombio/",
+  "@lightstep/",
+  "@splunk/otel",
+  "@vercel/otel",
+  "@azure/monitor-opentelemetry",
+  "@google-cloud/opentelemetry-",
+  "@google-cloud/trace-agent",
+  "@pydantic/logfire",
+  "@traceloop/",
+  "@arizeai/openinference-",
+  "@hyperdx/",
+  "@highlight-run/",
+  "@bugsnag/",
+  "@honeybadger-io/",
+  "@airbrake/",
+];
+
+/** They only write: lines, events and numbers. */
+const WRITERS = new Set([
   "pino",
   "thread-stream",
   "sonic-boom",
@@ -50,7 +78,6 @@ const NAMES = new Set([
   "lambda-log",
   "express-winston",
   "fluent-logger",
-  // metrics
   "prom-client",
   "hot-shots",
   "node-statsd",
@@ -58,42 +85,26 @@ const NAMES = new Set([
   "lynx",
 ]);
 
-const PREFIXES = [
-  "@opentelemetry/",
-  "@sentry/",
-  "@sentry-internal/",
-  "@datadog/",
-  "@newrelic/",
-  "@instana/",
-  "@appsignal/",
-  "@dynatrace/",
-  "@honeycombio/",
-  "@lightstep/",
-  "@splunk/otel",
-  "@vercel/otel",
-  "@azure/monitor-opentelemetry",
-  "@google-cloud/opentelemetry-",
-  "@google-cloud/trace-agent",
-  "@google-cloud/logging",
-  "@aws-lambda-powertools/",
-  "@pydantic/logfire",
-  "@traceloop/",
-  "@arizeai/openinference-",
-  "@langfuse/",
-  "@hyperdx/",
-  "@highlight-run/",
-  "@bugsnag/",
-  "@honeybadger-io/",
-  "@airbrake/",
-  "@logtail/",
-  "@logtape/",
-  "@axiomhq/",
+const WRITER_PREFIXES = [
+  "@opentelemetry/exporter-",
+  "@opentelemetry/otlp-",
   "pino-",
   "@pinojs/",
   "winston-",
   "bunyan-",
-  "opentelemetry-instrumentation-",
+  "@google-cloud/logging",
+  "@aws-lambda-powertools/",
+  "@logtail/",
+  "@logtape/",
+  "@axiomhq/",
 ];
+
+/** What only writes in the packages of the others. */
+const WRITING_FILES = ["/contextlines", "/transports/", "/exporters/"];
+
+/** Programs read from their services as well (prompts, data sets), so what they ask the network for is a program's. */
+const READERS = new Set(["langsmith", "langfuse", "langfuse-core", "langfuse-langchain"]);
+const READER_PREFIXES = ["@langfuse/"];
 
 /** They ask for whoever calls them. */
 const GO_BETWEENS = new Set([
@@ -110,13 +121,24 @@ const GO_BETWEENS = new Set([
   "readable-stream",
 ]);
 
-export function isBystanderPackage(name: string): boolean {
-  return NAMES.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix));
+/** `wrapper`, `writer` and `reader` are the kinds of bystanders. */
+export type PackageKind = "wrapper" | "writer" | "reader" | "go-between" | "other";
+
+export function kindOfFileIn(name: string, path: string): PackageKind {
+  const isOf = (names: ReadonlySet<string>, prefixes: readonly string[]): boolean =>
+    names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+  if (isOf(WRITERS, WRITER_PREFIXES)) return "writer";
+  if (isOf(WRAPPERS, WRAPPER_PREFIXES)) {
+    const own = path.slice(path.lastIndexOf("node_modules")).replaceAll("\\", "/");
+    return WRITING_FILES.some((part) => own.includes(part)) ? "writer" : "wrapper";
+  }
+  if (isOf(READERS, READER_PREFIXES)) return "reader";
+  return GO_BETWEENS.has(name) ? "go-between" : "other";
 }
 
-/** Whether the package asks in its caller's stead. */
-export function isGoBetween(name: string): boolean {
-  return GO_BETWEENS.has(name);
+function isBystanderPackage(name: string): boolean {
+  const kind = kindOfFileIn(name, "");
+  return kind === "wrapper" || kind === "writer" || kind === "reader";
 }
 
 const API = Symbol.for("opentelemetry.js.api.1");

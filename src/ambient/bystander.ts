@@ -11,20 +11,22 @@
 import { dirname, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CaptureSource } from "../stage/seam.js";
-import { areBystanders, isBystanderPackage, isGoBetween, packageOf } from "./bystander-packages.js";
+import { areBystanders, kindOfFileIn, type PackageKind, packageOf } from "./bystander-packages.js";
 
 /** This library's own files, built or not; in a bundle nobody can be told from anybody. */
 const OWN = dirname(dirname(fileURLToPath(import.meta.url))) + sep;
 /** The library's own frames come first. */
 const FRAMES = 8;
+/** Of who asks the network, all are looked at. */
+const ALL_FRAMES = 48;
 
 /** How many readings are looked at before one of many must do. */
 const AT_FIRST = 256;
 
-type Asker = "bystander" | "go-between" | "own" | "program";
+type FileKind = Exclude<PackageKind, "other"> | "own" | "program";
 
 /** What the code of a file is. */
-const askers = new Map<string, Asker>();
+const kinds = new Map<string, FileKind>();
 
 /** What bystanders read, and how closely that is watched. */
 interface Watched {
@@ -35,39 +37,50 @@ interface Watched {
   readonly rarely: number;
 }
 
-const watched = new Map<CaptureSource, Watched>(
-  (["clock", "crypto", "timers", "random"] as const).map((source) => [
-    source,
-    { seen: false, looked: 0, rarely: source === "random" ? 1024 : 64 },
-  ]),
-);
+const watch = (rarely: number): Watched => ({ seen: false, looked: 0, rarely });
+
+/** Of what is answered at once, or by the platform itself. */
+const readings: ReadonlyMap<CaptureSource, Watched> = new Map([
+  ["clock", watch(64)],
+  ["crypto", watch(64)],
+  ["timers", watch(64)],
+  ["random", watch(1024)],
+]);
+/** Of whatever reaches out: the network, files, drivers. */
+const actions = watch(64);
 
 /** Whether it is a bystander that is about to read `source`. */
 export function isBystander(source: CaptureSource): boolean {
-  const watch = watched.get(source);
-  if (watch === undefined) return false;
-  if (!watch.seen) {
-    watch.looked += 1;
+  const reading = readings.get(source);
+  const watched = reading ?? actions;
+  if (!watched.seen) {
+    watched.looked += 1;
     // What has been loaded by then: at the first reading, and once more when the service has warmed up.
-    if (watch.looked === 1 || watch.looked === AT_FIRST) watch.seen = areBystanders(source);
-    if (!watch.seen && watch.looked > AT_FIRST && watch.looked % watch.rarely !== 0) return false;
+    if (watched.looked === 1 || watched.looked === AT_FIRST) watched.seen = areBystanders(source);
+    if (!watched.seen && watched.looked > AT_FIRST && watched.looked % watched.rarely !== 0) return false;
   }
-  const found = asker() === "bystander";
-  if (found) watch.seen = true;
+  const found =
+    reading === undefined
+      ? look(ALL_FRAMES, actorIn) === "bystander"
+      : look(FRAMES, readerIn) === "bystander";
+  if (found) watched.seen = true;
   return found;
 }
 
-/** Whose code it is that asks: the first outside of this library and of Node. */
-function asker(): Asker {
+type Asker = "bystander" | "program";
+type Frames = readonly NodeJS.CallSite[];
+
+/** Whose code it is that asks. */
+function look(limit: number, askerIn: (error: unknown, frames: Frames) => Asker): Asker {
   const { stackTraceLimit } = Error;
   const prepareStackTrace: unknown = Reflect.get(Error, "prepareStackTrace");
   // By `Reflect`, as they may be locked.
-  Reflect.set(Error, "stackTraceLimit", FRAMES);
+  Reflect.set(Error, "stackTraceLimit", limit);
   Reflect.set(Error, "prepareStackTrace", askerIn);
   const place: { stack?: unknown } = {};
   try {
-    Error.captureStackTrace(place, asker);
-    return typeof place.stack === "string" ? (place.stack as Asker) : "program";
+    Error.captureStackTrace(place, look);
+    return place.stack === "bystander" ? "bystander" : "program";
   } catch {
     return "program"; // no stack is left, or whoever writes stacks out has failed
   } finally {
@@ -76,28 +89,54 @@ function asker(): Asker {
   }
 }
 
-function askerIn(_error: unknown, frames: readonly NodeJS.CallSite[]): Asker {
+/** The first outside of this library and of Node. */
+function readerIn(_error: unknown, frames: Frames): Asker {
   for (const frame of frames) {
-    const file = frame.getFileName();
-    if (typeof file !== "string") return "program";
-    let known = askers.get(file);
-    if (known === undefined) {
-      known = askerOf(file);
-      askers.set(file, known);
+    switch (kindOf(frame)) {
+      case "own":
+      case "go-between":
+        continue;
+      case "program":
+        return "program";
+      default:
+        return "bystander";
     }
-    if (known === "bystander" || known === "program") return known;
   }
   return "program";
 }
 
-function askerOf(file: string): Asker {
+/** One that only writes; or one that nobody else has called. */
+function actorIn(_error: unknown, frames: Frames): Asker {
+  let found: Asker = "program";
+  for (const frame of frames) {
+    const kind = kindOf(frame);
+    if (kind === "writer") return "bystander";
+    if (kind === "program" || kind === "reader") return "program";
+    if (kind === "wrapper") found = "bystander";
+  }
+  // There may be more than is seen.
+  return frames.length < ALL_FRAMES ? found : "program";
+}
+
+function kindOf(frame: NodeJS.CallSite): FileKind {
+  const file = frame.getFileName();
+  // What is built in has none, nor has what is evaluated.
+  if (typeof file !== "string") return frame.isEval() ? "program" : "own";
+  let kind = kinds.get(file);
+  if (kind === undefined) {
+    kind = kindOfFile(file);
+    kinds.set(file, kind);
+  }
+  return kind;
+}
+
+function kindOfFile(file: string): FileKind {
   if (file.startsWith("node:")) return "own";
   const path = file.startsWith("file:") ? pathOf(file) : file;
   if (path.startsWith(OWN)) return "own";
   const name = packageOf(path);
-  if (name === undefined) return "program";
-  if (isBystanderPackage(name)) return "bystander";
-  return isGoBetween(name) ? "go-between" : "program";
+  const kind = name === undefined ? "other" : kindOfFileIn(name, path);
+  return kind === "other" ? "program" : kind;
 }
 
 function pathOf(url: string): string {

@@ -47,6 +47,18 @@ export function captured(source: CaptureSource): Captured | undefined {
   return evaluations.underWay || isBystander(source) ? undefined : { call, conductor };
 }
 
+/**
+ * The call in which a bystander asks for what would be captured if the program did. Only to be asked where
+ * `captured(source)` has just said that nothing is: then there is no other reason left.
+ */
+export function bystanding(source: CaptureSource): Captured | undefined {
+  const call = activeCall();
+  if (call === undefined || isQuiet()) return undefined;
+  const { conductor, closed, captures } = call.run;
+  if (conductor === undefined || closed || !captures.has(source) || isSuppressed()) return undefined;
+  return { call, conductor };
+}
+
 /** The next effect of that name in the call. */
 export function nextEffect(call: StageCall, name: string, madeUp?: MadeUp): EffectCall {
   return { call, name, ordinal: call.nextEffect(name), madeUp };

@@ -2,10 +2,10 @@
  * `fetch`. Within a run each exchange is an effect: the response's head is its result, and what is read
  * of the body are effects of their own, chunk by chunk, as they come.
  */
-import { activeCall, isSuspended, suspend } from "../stage/scopes.js";
+import { activeCall, detached, isSuspended, suspend } from "../stage/scopes.js";
 import { streamKindOf } from "../streams/stream-kind.js";
 import { abortsOfBodies } from "../streams/stream-source.js";
-import { captured, nextEffect } from "./captured.js";
+import { bystanding, captured, nextEffect } from "./captured.js";
 import { withoutCredentials } from "./credentials.js";
 import { isPropagationHeader } from "./propagation-headers.js";
 import { patch, resemble, type Undo } from "./patch.js";
@@ -20,7 +20,10 @@ export function patchFetch(): Undo[] {
       resemble(function fetch(input: Input, init?: Init): Promise<Response> {
         const capture = captured("fetch");
         if (capture === undefined) {
-          if (outlivesReplay()) return new Promise(() => undefined);
+          const bystander = bystanding("fetch");
+          if (outlivesReplay() || bystander?.conductor.replaying === true)
+            return new Promise(() => undefined);
+          if (bystander !== undefined) return detached(() => original(input, init));
           const exchange = original(input, init);
           // What a declared effect gives of it is read in the run.
           return isSuspended() ? knowingAbort(exchange, input, init) : exchange;

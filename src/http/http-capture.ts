@@ -4,11 +4,11 @@
  */
 import http from "node:http";
 import https from "node:https";
-import { type Captured, captured } from "../ambient/captured.js";
+import { bystanding, type Captured, captured } from "../ambient/captured.js";
 import { patch, resemble, type Undo } from "../ambient/patch.js";
 import type { Capture } from "../capture/capture.js";
 import { effectNotRecorded } from "../effects/perform-effect.js";
-import { activeCall } from "../stage/scopes.js";
+import { activeCall, detached } from "../stage/scopes.js";
 import { startExchange, takeOver } from "./exchange.js";
 import { type AskedRequest, readAgain, readRequest } from "./request-arguments.js";
 
@@ -27,7 +27,7 @@ function patchModule(module: HttpModule): Undo[] {
   const substituteOf = (original: Request, ends: boolean, request: Request): Request =>
     resemble(function (this: unknown, ...input: unknown[]): http.ClientRequest {
       const capture = capturing();
-      if (capture === undefined) return Reflect.apply(original, this, input);
+      if (capture === undefined) return passBy(() => Reflect.apply(original, this, input));
       const asked = readRequest(module, input);
       if (asked.opensTunnel) {
         mustNotReplay(capture, "it asks for a tunnel or another protocol, which is not captured");
@@ -56,7 +56,8 @@ function patchAgents(agents: http.Agent): Undo {
   return patch(agents as unknown as Agents, "addRequest", (original) =>
     resemble(function (this: Agents, program, options, ...more) {
       const capture = capturing();
-      if (capture === undefined) return Reflect.apply(original, this, [program, options, ...more]);
+      if (capture === undefined)
+        return passBy(() => Reflect.apply(original, this, [program, options, ...more]));
       const asked = readAgain(program, options);
       if (asked.opensTunnel) {
         mustNotReplay(capture, "it asks for a tunnel or another protocol, which is not captured");
@@ -76,6 +77,14 @@ function capturing(): Captured | undefined {
     mustNotReplay({ call, conductor }, "it began after the run had ended");
   }
   return undefined;
+}
+
+/** Does what is not captured. What a bystander sends belongs to no run, and is not sent in a replay. */
+function passBy<T>(body: () => T): T {
+  const bystander = bystanding("http");
+  if (bystander === undefined) return body();
+  mustNotReplay(bystander, "it is no part of the run: tracing or logging has asked for it");
+  return detached(body);
 }
 
 /** A replay reaches nothing outside. */

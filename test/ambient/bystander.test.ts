@@ -1,9 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { setTimeout as wait } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { hindcast } from "hindcast";
+import { httpCapture } from "hindcast/http";
 import { readCapsule, replay } from "hindcast/replay";
 import pino from "pino";
 import { afterAll, expect, test } from "vitest";
@@ -13,15 +17,22 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 type Reads = (body?: () => unknown) => unknown;
 
-/** A package of that name, which does `code` and calls the body that it is given. */
-async function packageThat(name: string, code: string): Promise<Reads> {
+/** A file of a package of that name, as a URL. */
+function moduleOf(name: string, file: string, code: string): string {
   const folder = join(dir, "node_modules", name);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  const file = join(folder, "index.mjs");
-  writeFileSync(file, `export function reads(body = () => 0) { ${code}; return body(); }`);
-  const { reads } = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as { reads: Reads };
-  return reads;
+  writeFileSync(join(folder, file), code);
+  return pathToFileURL(join(folder, file)).href;
+}
+
+/** What does `code`, in a package of that name, and calls the body that it is given. */
+async function packageThat(name: string, code: string): Promise<Reads> {
+  const url = moduleOf(
+    name,
+    "index.mjs",
+    `export function reads(body = () => 0) { ${code}; return body(); }`,
+  );
+  return ((await import(/* @vite-ignore */ url)) as { reads: Reads }).reads;
 }
 
 const READINGS = `
@@ -99,5 +110,62 @@ test("whether somebody logs, and at which level, does not change a run", async (
       expect((await replay(capsule, entry)).verdict).toBe("identical");
     }
   }
+  await hc.close();
+});
+
+test("G5: what they send is no part of a run, and a replay sends nothing of it; what a program sends through them is", async () => {
+  const paths: string[] = [];
+  const server = http.createServer((request, response) => {
+    paths.push(String(request.url));
+    response.end(String(Math.random()));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const file = moduleOf(
+    "@sentry/node",
+    "transport.mjs",
+    `import http from "node:http"; import fs from "node:fs/promises";
+     export async function send(url) {
+       await fs.readFile(import.meta.filename ?? new URL(import.meta.url));
+       await fetch(url + "/sent").then((response) => response.text(), () => 0);
+       return await new Promise((resolve) => {
+         try {
+           http.get(url + "/sent", { agent: false }, (response) => response.resume().on("end", resolve)).on("error", resolve);
+         } catch (error) { resolve(error); }
+       });
+     }
+     export const wrap = (original) => (...input) => original(...input);`,
+  );
+  const { send, wrap } = (await import(/* @vite-ignore */ file)) as {
+    send: (to: string) => Promise<unknown>;
+    wrap: <F>(original: F) => F;
+  };
+  const hc = hindcast({ service: "bystanders", capture: { http: httpCapture() } });
+  const fetched = wrap(fetch);
+  const sent: Promise<unknown>[] = [];
+  const entry = hc.pipeline({ name: "program" }, async () => {
+    // As an event is sent that the program has given: later, and with nobody waiting.
+    sent.push(Promise.resolve(url).then(send));
+    await wait(20);
+    return await (await fetched(`${url}/asked`)).text();
+  });
+  await entry();
+  await Promise.all(sent.splice(0));
+  await hc.flush();
+  expect(paths.sort()).toEqual(["/asked", "/sent", "/sent"]);
+  for await (const stored of hc.store.find()) {
+    const capsule = readCapsule(stored);
+    expect(capsule.replayable.reasons).toEqual([]);
+    expect(capsule.effects.map(({ name }) => name)).toEqual([
+      "timers/promises.setTimeout",
+      "fetch",
+      "fetch.stream",
+      "fetch.stream",
+    ]);
+    expect((await replay(capsule, entry)).verdict).toBe("identical");
+  }
+  await wait(20);
+  expect(paths).toHaveLength(3);
+  server.close().closeAllConnections();
   await hc.close();
 });
