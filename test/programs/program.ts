@@ -181,6 +181,9 @@ function aborted(signal: AbortSignal): Promise<string> {
 const loaded = await loadedModules();
 const executions = new AsyncLocalStorage<Execution>();
 
+/** Does something around a step, which is known by its place, and gives what the step gives. */
+export type Around = (place: string, body: () => Promise<unknown>) => Promise<unknown>;
+
 /** A program, ready to run. */
 export interface RunnableProgram {
   readonly entry: (input: number, signal: AbortSignal) => Promise<unknown>;
@@ -198,6 +201,11 @@ interface Execution {
   readonly live: boolean;
   readonly seen: string[];
   readonly signal: AbortSignal;
+}
+
+/** Whether the current code is part of an execution whose effects may do their work; undefined outside of all. */
+export function isLive(): boolean | undefined {
+  return executions.getStore()?.live;
 }
 
 /** Requests that programs have sent since, by whether they were live. */
@@ -228,7 +236,7 @@ export function countRequests(): SentRequests {
 
 /**
  * Makes a program run on an instance. `perform` is an effect's real work, `raw` what is neither captured nor
- * declared, `load` how its modules are loaded.
+ * declared, `load` how its modules are loaded, `around` what is done around each of its steps.
  */
 export function prepare(
   hc: Hindcast,
@@ -237,6 +245,7 @@ export function prepare(
   server: string,
   raw: (source: string) => unknown = () => undefined,
   load: LoadModule = loaded,
+  around: Around = (_place, body) => body(),
 ): RunnableProgram {
   let last: Execution = { live: true, seen: [], serial: 0, signal: new AbortController().signal };
   const see = (what: string): void => {
@@ -334,7 +343,7 @@ export function prepare(
   const run = async (step: Step, place: string): Promise<unknown> => {
     see(`${place} ${step.do}`);
     try {
-      const result = await execute(step, place);
+      const result = await around(place, () => execute(step, place));
       see(`${place} = ${JSON.stringify(result)}`);
       return result;
     } catch (error) {
