@@ -38,6 +38,11 @@ export interface HindcastOptions {
     | (Partial<Readonly<Record<BuiltInSource, boolean>>> & {
         readonly [name: string]: Capture | boolean | undefined;
       });
+  /**
+   * Packages besides the known ones that trace, log or measure, such as `@acme/tracing`: what their code reads of the
+   * clock and of chance is no part of a run. It holds for the process.
+   */
+  readonly bystanders?: readonly string[];
   /** How much of a value and of a run is recorded. */
   readonly limits?: Partial<Limits>;
   /** Classes whose instances a replay gives back as such; others come back as plain objects or errors. */
@@ -112,6 +117,16 @@ export function mustBeHooks({ onError, logger, classes, waitUntil }: HindcastOpt
   ) {
     throw new HindcastError("invalid-options", "hindcast({ classes }): give a list of classes.");
   }
+}
+
+export function bystandersOf({ bystanders = [] }: HindcastOptions): readonly string[] {
+  if (!Array.isArray(bystanders) || !bystanders.every((name) => typeof name === "string" && name !== "")) {
+    throw new HindcastError(
+      "invalid-options",
+      'hindcast({ bystanders }): give a list of names of packages, such as ["@acme/tracing"].',
+    );
+  }
+  return bystanders as readonly string[];
 }
 
 export function storeOf({ store }: HindcastOptions): Store {

@@ -1,6 +1,7 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
 import { captureAmbient, installDormant, type Captures } from "./ambient/ambient.js";
+import { nameBystanders } from "./ambient/bystander-packages.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
 import { resolveLimits } from "./capsule/limits.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
@@ -14,10 +15,12 @@ import {
   type EffectMethods,
   type EffectOptions,
 } from "./effects/effect.js";
+import { createBystander } from "./effects/create-bystander.js";
 import { createShared } from "./effects/shared.js";
 import { Turns } from "./effects/turns.js";
 import { ContractViolation, HindcastError } from "./errors.js";
 import {
+  bystandersOf,
   MAXIMUM_SEED,
   capturesOf,
   modeOf,
@@ -132,6 +135,11 @@ export interface Hindcast extends AsyncDisposable {
    * is the process's own in a replay as well.
    */
   shared<S extends object>(name: string, state: S): S;
+  /**
+   * Declares a function to be no part of the program: it traces, logs or measures. Nothing of what it reads is captured,
+   * and a replay calls it as well. It must not call the program back, and the program must not go on by what it gives.
+   */
+  bystander<F extends AnyFunction>(body: F): F;
   /** A float in [0, 1): from the stage's seeded stream within a run, from `Math.random` outside. */
   random(): number;
   /** Milliseconds since the epoch; within a run the reading is recorded, and replayed. */
@@ -246,6 +254,7 @@ class Instance implements Hindcast, ReplayHost {
     // Last of all: an instance that could not be made leaves nothing patched.
     // One that keeps nothing records nothing, and has no use for patches, or for an encoder.
     const records = this.#keep.length > 0;
+    nameBystanders(bystandersOf(options));
     this.#releaseAmbient = captureAmbient(records ? this.captures : new Map());
     if (records) this.#queue.prepare();
     if (signals.length > 0) void this.#respondTo(signals, deadline);
@@ -319,6 +328,10 @@ class Instance implements Hindcast, ReplayHost {
 
   shared<S extends object>(name: string, state: S): S {
     return createShared(this, name, state, (className) => this.classes.has(className));
+  }
+
+  bystander<F extends AnyFunction>(body: F): F {
+    return createBystander(body);
   }
 
   current(): CurrentRun | undefined {

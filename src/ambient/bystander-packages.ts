@@ -121,6 +121,14 @@ const GO_BETWEENS = new Set([
   "readable-stream",
 ]);
 
+/** By the user. */
+const named = new Set<string>();
+
+/** Makes bystanders of packages that are not known here. */
+export function nameBystanders(names: readonly string[]): void {
+  for (const name of names) named.add(name);
+}
+
 /** `wrapper`, `writer` and `reader` are the kinds of bystanders. */
 export type PackageKind = "wrapper" | "writer" | "reader" | "go-between" | "other";
 
@@ -128,7 +136,7 @@ export function kindOfFileIn(name: string, path: string): PackageKind {
   const isOf = (names: ReadonlySet<string>, prefixes: readonly string[]): boolean =>
     names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
   if (isOf(WRITERS, WRITER_PREFIXES)) return "writer";
-  if (isOf(WRAPPERS, WRAPPER_PREFIXES)) {
+  if (named.has(name) || isOf(WRAPPERS, WRAPPER_PREFIXES)) {
     const own = path.slice(path.lastIndexOf("node_modules")).replaceAll("\\", "/");
     return WRITING_FILES.some((part) => own.includes(part)) ? "writer" : "wrapper";
   }
@@ -152,7 +160,7 @@ export function areBystanders(source: CaptureSource): boolean {
     readonly [API]?: { readonly trace?: unknown };
     readonly __SENTRY__?: unknown;
   };
-  if (globals.__SENTRY__ !== undefined) return true;
+  if (globals.__SENTRY__ !== undefined || named.size > 0) return true;
   const isRegistered = globals[API]?.trace !== undefined;
   if (source !== "random") return isRegistered || loadedPackages().some(isBystanderPackage);
   return !isRegistered && loadedPackages().some((name) => name.startsWith("@opentelemetry/sdk-trace"));

@@ -169,3 +169,32 @@ test("G5: what they send is no part of a run, and a replay sends nothing of it; 
   server.close().closeAllConnections();
   await hc.close();
 });
+
+test("a package that the user names, and a function that is declared", async () => {
+  const traces = await packageThat("@acme/tracing", READINGS);
+  const hc = hindcast({ service: "bystanders", bystanders: ["@acme/tracing"] });
+  const seen: unknown[] = [];
+  const watch = hc.bystander(function watch(this: unknown, what: string) {
+    seen.push([this, what, Math.random(), Date.now()]);
+    return Promise.resolve().then(() => [Date.now(), Math.random()]);
+  });
+  const entry = hc.pipeline({ name: "program" }, async () => {
+    traces();
+    void watch.call("self", "begun");
+    await wait(1);
+    return Math.random();
+  });
+  await entry();
+  await hc.flush();
+  for await (const stored of hc.store.find()) {
+    const capsule = readCapsule(stored);
+    expect(capsule.replayable.reasons).toEqual([]);
+    expect(capsule.effects.map(({ name }) => name)).toEqual(["timers/promises.setTimeout"]);
+    expect((await replay(capsule, entry)).verdict).toBe("identical");
+  }
+  expect(seen).toHaveLength(2);
+  expect(watch).toHaveLength(1);
+  expect(() => hc.bystander(1 as never)).toThrow("bystander");
+  expect(() => hindcast({ service: "bystanders", bystanders: "pino" as never })).toThrow("names of packages");
+  await hc.close();
+});
