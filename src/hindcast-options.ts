@@ -1,5 +1,5 @@
 /** What `hindcast()` is given, and what becomes of it: each function gives an option's value, or says what is wrong with it. */
-import { BUILT_IN_CAPTURES, type Captures } from "./ambient/ambient.js";
+import { BUILT_IN_CAPTURES, type Captures, ON_DEMAND } from "./ambient/ambient.js";
 import type { Capture } from "./capture/capture.js";
 import type { RecordableClass } from "./capsule/decode-value.js";
 import type { Limits } from "./capsule/limits.js";
@@ -188,14 +188,15 @@ export function modeOf(mode: ContractMode | undefined, what: string): ContractMo
 }
 
 export function capturesOf({ capture = true }: HindcastOptions): Captures {
-  if (typeof capture === "boolean") return new Map<string, Capture>(capture ? BUILT_IN_CAPTURES : []);
+  if (capture === false) return new Map();
+  const given = capture === true ? {} : capture;
   const captures = new Map<string, Capture>(
-    [...BUILT_IN_CAPTURES].filter(([source]) => capture[source] ?? true),
+    [...BUILT_IN_CAPTURES].filter(([source]) => given[source] ?? !ON_DEMAND.has(source)),
   );
-  for (const [name, given] of Object.entries(capture)) {
-    if (BUILT_IN_CAPTURES.has(name as BuiltInSource)) mustBeSwitch(name, given);
-    else if (given === undefined || given === false) mustBeKnown(name, given);
-    else captures.set(name, captureOf(name, given));
+  for (const [name, value] of Object.entries(given)) {
+    if (BUILT_IN_CAPTURES.has(name as BuiltInSource)) mustBeSwitch(name, value);
+    else if (value === undefined || value === false) mustBeKnown(name, value);
+    else captures.set(name, captureOf(name, value));
   }
   return captures;
 }

@@ -18,6 +18,7 @@ import { patchClock } from "./clock-source.js";
 import { patchCompression } from "./compression-source.js";
 import { patchCrypto } from "./crypto-source.js";
 import { patchFetch } from "./fetch-source.js";
+import { patchFiles } from "./file-source.js";
 import { patchKeys } from "./key-source.js";
 import { patchMessages } from "./message-source.js";
 import { patchModules } from "./module-source.js";
@@ -37,6 +38,9 @@ const builtIn = (name: BuiltInSource, patch: Capture["patch"]): readonly [BuiltI
   { name, patch },
 ];
 
+/** Not captured unless it is asked for: what is read of files may be large, and what is written is not written again. */
+export const ON_DEMAND: ReadonlySet<string> = new Set(["files"] satisfies BuiltInSource[]);
+
 /** What the library captures by itself. */
 export const BUILT_IN_CAPTURES: ReadonlyMap<BuiltInSource, Capture> = new Map([
   builtIn("random", () => [patchRandom()]),
@@ -46,6 +50,7 @@ export const BUILT_IN_CAPTURES: ReadonlyMap<BuiltInSource, Capture> = new Map([
   builtIn("bodies", patchBodies),
   builtIn("fetch", patchFetch),
   builtIn("undeclared", patchUndeclared),
+  builtIn("files", patchFiles),
   // After it: what reads a module is not asking for a file.
   builtIn("computation", () => [...patchCompression(), ...patchWebAssembly(), ...patchModules()]),
 ]);

@@ -5,12 +5,11 @@
 import dns from "node:dns";
 import fs from "node:fs";
 import { patch, resemble, type Undo } from "./patch.js";
-import { answered, type Method, suspect, type Suspect } from "./undeclared.js";
+import { answered, FILE, type Method, suspect, type Suspect } from "./undeclared.js";
 
 type Methods = Record<string, Method>;
 type Settled = (this: unknown, ...outcome: unknown[]) => unknown;
 
-const FILE = "a file";
 const NAMES = "name resolution";
 
 const READS = /^(?:access|exists|fstat|lstat|opendir|readFile|readdir|readlink|readv|realpath|stat|statfs)$/;

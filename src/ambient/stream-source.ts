@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import { Socket } from "node:net";
 import { patch, type Undo } from "./patch.js";
-import { answers, asks, type Method } from "./undeclared.js";
+import { answers, asks, FILE, type Method } from "./undeclared.js";
 
 /** They answer with data, whatever they were asked. */
 const DATA = "data";
@@ -10,7 +10,7 @@ const DATA = "data";
 /** A class, what it is called, and its methods that ask. */
 const SOURCES: readonly (readonly [object, string, readonly string[]])[] = [
   [Socket, "a socket", ["connect", "write", "end"]],
-  [fs.ReadStream, "a file", []],
+  [fs.ReadStream, FILE, []],
 ];
 
 export function patchStreams(): Undo[] {

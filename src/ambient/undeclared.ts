@@ -21,6 +21,9 @@ export interface Suspect {
   readonly source: string;
 }
 
+/** What reading one is called. */
+export const FILE = "a file";
+
 /** A method of the platform's. */
 export type Method = (this: object, ...input: unknown[]) => unknown;
 
@@ -59,10 +62,11 @@ const suspects = new WeakMap<object, Asked>();
 let asking = false;
 
 /** The recorded call that the current code is part of, where what it asks is to be noticed. */
-function noticing(): StageCall | undefined {
+function noticing(source: string): StageCall | undefined {
   if (asking) return undefined;
   const capture = captured("undeclared");
   if (capture?.conductor.undeclared === undefined || told.has(capture.call)) return undefined;
+  if (source === FILE && capture.call.run.captures.has("files")) return undefined;
   return capture.call;
 }
 
@@ -75,7 +79,7 @@ export function suspect(
   substitute: Method,
   isPlatform?: (stack: string) => boolean,
 ): Suspect | undefined {
-  const call = noticing();
+  const call = noticing(source);
   if (call === undefined) return undefined;
   const place = placeAbove(call, substitute);
   if (isExcused(place, isPlatform)) return undefined;
@@ -126,7 +130,7 @@ export function suspectedAgain(thing: object): void {
 export function asks(original: Method, { source, eventOf, isPlatform }: Asking): Method {
   const substitute: Method = function (...input) {
     const event = eventOf(this, input);
-    const call = event === undefined || inside.has(this) ? undefined : noticing();
+    const call = event === undefined || inside.has(this) ? undefined : noticing(source);
     if (event === undefined || call === undefined) return Reflect.apply(original, this, input);
     ask(call, this, event, source, substitute, isPlatform);
     asking = true;

@@ -56,6 +56,7 @@ export interface ObservedCall {
  * - `timers`: `setTimeout`, `setInterval`, `setImmediate`, `node:timers/promises`, `AbortSignal.timeout`
  * - `bodies`: reading a Blob, and a Request or Response that came from outside
  * - `fetch`: exchanges by `fetch`, bodies included
+ * - `files`: what `node:fs` reads and writes, where that is asked for
  * - `computation`: what the platform computes on threads of its own and gives the same whenever it is asked, as compression
  * - `undeclared`: what is not captured, such as sockets, files and workers; it is noticed
  */
@@ -66,6 +67,7 @@ export type BuiltInSource =
   | "timers"
   | "bodies"
   | "fetch"
+  | "files"
   | "computation"
   | "undeclared";
 
