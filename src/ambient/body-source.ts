@@ -61,6 +61,50 @@ export function comesFromOutside(body: object): void {
   followCopies(body);
 }
 
+/**
+ * The same of what only becomes a Request when it is read: it has the methods of one, and is none to the platform. The
+ * readers stand on the object itself, before those of its class.
+ */
+export function readAsRequest(request: object): void {
+  if (!isPatched || fromOutside.has(request)) return;
+  fromOutside.add(request);
+  for (const name of READERS.Request) {
+    const original: unknown = Reflect.get(request, name);
+    if (typeof original !== "function") continue;
+    const value = createReader("Request", name, original as Method);
+    Object.defineProperty(request, name, { value, writable: true, configurable: true });
+  }
+  const body = (): unknown => {
+    Reflect.deleteProperty(request, "body");
+    try {
+      return Reflect.get(request, "body");
+    } finally {
+      Object.defineProperty(request, "body", { get, configurable: true });
+    }
+  };
+  const get = createStreamGetter("Request", body);
+  Object.defineProperty(request, "body", { get, configurable: true });
+}
+
+/** Told of the object that a getter of the platform's is asked for. */
+let reveal: ((body: object) => void) | undefined;
+
+/** The Request that a Proxy stands for; undefined where it cannot be told. */
+export function targetOf(proxy: object): object | undefined {
+  let found: object | undefined;
+  reveal = (body) => {
+    found = body;
+  };
+  const undo = patchGetter(platformClass("Request").prototype, "bodyUsed", createUsedGetter);
+  try {
+    void quietly(() => Reflect.get(proxy, "bodyUsed") as unknown);
+  } finally {
+    reveal = undefined;
+    undo();
+  }
+  return found;
+}
+
 /** A Request that is made of another one takes its body over through a pipe, whose readings are effects then. */
 function followCopies(request: object): void {
   if (!(request instanceof platformClass("Request"))) return;
@@ -161,6 +205,7 @@ function createStreamGetter(what: Body, original: Getter): Getter {
 /** A head's body is used once somebody has read the stream that stands for it. */
 function createUsedGetter(original: Getter): Getter {
   return function (this: object): unknown {
+    reveal?.(this);
     const isUsed = original.call(this);
     const known = streams.get(this);
     return isUsed === false && known !== undefined ? Readable.isDisturbed(known.stream as never) : isUsed;

@@ -12,7 +12,7 @@ import { HOLE, NAMED, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-node
 import { TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
 import { isMarkerReason, Marker } from "./marker.js";
 import { RecordedHandle } from "./recorded-handle.js";
-import { isStreamKind, RecordedStream } from "./recorded-stream.js";
+import { isExchangeKind, isStreamKind, RecordedStream } from "./recorded-stream.js";
 import {
   reviveAbortSignal,
   reviveBlob,
@@ -222,7 +222,7 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void, 
       return signal;
     }
     case NAMED.stream:
-      if (!isStreamKind(first)) throw new TypeError("a stream of no kind");
+      if (!isStreamKind(first) && !isExchangeKind(first)) throw new TypeError("a stream of no kind");
       return new RecordedStream(first, second as Record<string, unknown>);
     case NAMED.handle:
       return handleFrom(parts.slice(1));

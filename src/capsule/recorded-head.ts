@@ -50,3 +50,18 @@ export function absentContent(what: string): ReadableStream<Uint8Array> {
     { highWaterMark: 0 },
   );
 }
+
+/** By what a request or response that is no plain value is recorded, wherever a run hands it on. */
+const recordedBy = new WeakMap<object, object>();
+let isAnyRecordedBy = false;
+
+/** Notes that `recorded` goes into records in place of `value`. */
+export function recordAs(value: object, recorded: object): void {
+  isAnyRecordedBy = true;
+  recordedBy.set(value, recorded);
+}
+
+/** What goes into records in place of `value`; undefined where it is recorded as it is. */
+export function recordedAs(value: object): object | undefined {
+  return isAnyRecordedBy ? recordedBy.get(value) : undefined;
+}

@@ -38,8 +38,9 @@ import {
   readSlot,
   scalarsOf,
 } from "./platform-values.js";
+import { recordedAs } from "./recorded-head.js";
 import { RecordedHandle, standInOf } from "./recorded-handle.js";
-import { isStreamKind, RecordedStream } from "./recorded-stream.js";
+import { isExchangeKind, isStreamKind, RecordedStream } from "./recorded-stream.js";
 
 /** A copied value. */
 export interface Snapshot {
@@ -366,6 +367,8 @@ class Copier {
   }
 
   #special(value: object, prototype: object | null, depth: number): unknown {
+    const recorded = recordedAs(value);
+    if (recorded !== undefined) return this.#object(recorded, depth);
     if (types.isProxy(value)) return this.#instance(value, prototype, depth);
     const builtIn = BUILT_INS.find(([is]) => is(value));
     if (builtIn !== undefined && prototype !== builtIn[1])
@@ -512,7 +515,7 @@ class Copier {
 
   #stream(value: RecordedStream, depth: number): unknown {
     const { kind } = value;
-    if (!isStreamKind(kind)) throw new TypeError("a stream of no kind");
+    if (!isStreamKind(kind) && !isExchangeKind(kind)) throw new TypeError("a stream of no kind");
     const parts: unknown[] = [kind];
     const node = new NamedNode(NAMED.stream, parts);
     this.#left -= COST_OF_CLASS + kind.length;

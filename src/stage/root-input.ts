@@ -2,10 +2,20 @@
  * What a root is called with and is not over when the call begins: streams, and signals that may yet
  * abort. The program gets ones that follow them, so that what comes of them has its turn.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
-import { Readable } from "node:stream";
+import { Readable, Stream } from "node:stream";
+import {
+  isRequestOfFramework,
+  replayedRequestOfFramework,
+  requestOfFramework,
+} from "../ambient/request-input.js";
+import { isExchangeKind, RecordedStream } from "../capsule/recorded-stream.js";
+import { incomingRequest, isIncomingMessage, replayedRequest } from "../http/incoming-request.js";
+import { isServerResponse, replayedResponse, serverResponse } from "../http/server-response.js";
 import { effectStream } from "../streams/effect-stream.js";
 import { type Passage, passageOf } from "../streams/passage.js";
+import { resemble } from "../ambient/patch.js";
 import type { Conductor } from "./seam.js";
 import type { StageCall } from "./stage-call.js";
 
@@ -30,6 +40,12 @@ export function rootInput(
   }
   if (openings === undefined) return undefined;
   const found = openings;
+  if (found.some((opening) => opening?.isExchange === true)) {
+    for (const [index, value] of input.entries()) {
+      if (typeof value === "function")
+        found[index] = functionInput(call, conductor, index, value as AnyFunction);
+    }
+  }
   return {
     recorded: input.map((value, index) => found[index]?.recorded ?? value),
     open: () => input.map((value, index) => found[index]?.open(index) ?? value),
@@ -37,6 +53,8 @@ export function rootInput(
 }
 
 interface Opening {
+  /** Whether it is what a server hands to a handler. */
+  readonly isExchange?: boolean;
   readonly recorded: unknown;
   readonly open: (index: number) => unknown;
 }
@@ -51,17 +69,86 @@ function openingOf(call: StageCall, conductor: Conductor, value: unknown): Openi
     if (signal !== undefined) {
       return { recorded: value, open: () => withSignal(value, follow(call, conductor, signal)) };
     }
-    // A request that a server has got says more of itself as it is read than what stands for it could.
-    if (value instanceof Readable && Object.getPrototypeOf(value) !== Readable.prototype) return undefined;
+    if (value instanceof RecordedStream && isExchangeKind(value.kind)) {
+      return { recorded: value, open: (index) => replayed(call, conductor, index, value) };
+    }
     const { record, revive } = call.definition;
     // It says itself what to record, and that is whole.
     if (record?.input !== undefined || revive?.input !== undefined) return undefined;
+    const exchange = exchangeOf(value);
+    if (exchange !== undefined) {
+      return { recorded: exchange.recorded, open: () => exchange.open(call, conductor), isExchange: true };
+    }
+    // One of a class of its own says more of itself as it is read than what stands for it could.
+    if (value instanceof Readable && Object.getPrototypeOf(value) !== Readable.prototype) return undefined;
     const passage = passageOf(value);
     return (
       passage && { recorded: passage.recorded, open: (index) => stream(call, conductor, index, passage) }
     );
   } catch {
     return undefined; // a Proxy or a getter that throws: the program will hear of it where it looks
+  }
+}
+
+type AnyFunction = (...input: never[]) => unknown;
+
+interface Exchange {
+  readonly recorded: unknown;
+  readonly open: (call: StageCall, conductor: Conductor) => unknown;
+}
+
+/** What a server hands to its handlers. */
+function exchangeOf(value: object): Exchange | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return undefined;
+  if (value instanceof Stream) {
+    if (isIncomingMessage(value)) return incomingRequest(value);
+    return isServerResponse(value) ? serverResponse(value) : undefined;
+  }
+  return isRequestOfFramework(value) ? requestOfFramework(value) : undefined;
+}
+
+/** What a handler is given to call: `next`. Calling it is an effect; what that sets off is none of the run. */
+function functionInput(call: StageCall, conductor: Conductor, index: number, body: AnyFunction): Opening {
+  const outside = AsyncLocalStorage.snapshot() as <T>(body: () => T) => T;
+  return {
+    recorded: new RecordedStream("function", { name: body.name, length: body.length }),
+    open: () =>
+      resemble((...input: unknown[]) => {
+        const perform = (): unknown =>
+          outside(() => Reflect.apply(body, undefined, input as never[]) as unknown);
+        return callOut(call, conductor, index, input, perform);
+      }, body),
+  };
+}
+
+function callOut(
+  call: StageCall,
+  conductor: Conductor,
+  index: number,
+  input: readonly unknown[],
+  perform: () => unknown,
+): unknown {
+  const name = `input.${index}`;
+  if (call.run.closed) return perform();
+  return conductor.effect({ call, name, ordinal: call.nextEffect(name) }, input, perform);
+}
+
+function replayed(call: StageCall, conductor: Conductor, index: number, recorded: RecordedStream): unknown {
+  switch (recorded.kind) {
+    case "IncomingMessage":
+      return replayedRequest(recorded, call, conductor);
+    case "ServerResponse":
+      return replayedResponse(recorded, call, conductor);
+    case "function": {
+      const made = (...input: unknown[]): unknown => callOut(call, conductor, index, input, () => undefined);
+      for (const key of ["name", "length"]) {
+        Object.defineProperty(made, key, { value: recorded.fields[key], configurable: true });
+      }
+      return made;
+    }
+    default:
+      return replayedRequestOfFramework(recorded);
   }
 }
 

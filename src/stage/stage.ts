@@ -63,7 +63,8 @@ export function callInRun(
   const isRecordedRoot = parent === undefined && conductor !== undefined;
   const root = isRecordedRoot ? rootInput(call, conductor, input) : undefined;
   const context = run.begin(call, root?.recorded ?? input, withCall(active, call));
-  const given = root?.open() ?? input;
+  // In the scope of the call: what it is told of by events is told within it.
+  const given = root === undefined ? input : runIn(context, root.open);
   let result: unknown;
   try {
     result = runIn(context, () => callChecked(call, definition, body as Callable, self, given));

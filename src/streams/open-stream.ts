@@ -9,7 +9,11 @@ import type { Pull } from "./pull.js";
 import { markStream } from "./stream-kind.js";
 
 /** A stream like the recorded one. `original` is the one it stands for, where there is one. */
-export function openStream({ kind, fields }: RecordedStream, pull: Pull, original?: object): object {
+export function openStream(
+  { kind, fields }: RecordedStream<StreamKind>,
+  pull: Pull,
+  original?: object,
+): object {
   switch (kind) {
     case "generator":
       return generator(kind, GENERATOR, pull, original);

@@ -42,7 +42,9 @@ export function passageOfResult({ record, revive }: Conversions, value: unknown)
 
 function passageOfStream(stream: object, kind: StreamKind): Passage {
   const revived = stream instanceof RecordedStream;
-  const recorded = revived ? stream : new RecordedStream(kind, fieldsOf(stream, kind));
+  const recorded: RecordedStream<StreamKind> = revived
+    ? stream
+    : new RecordedStream<StreamKind>(kind, fieldsOf(stream, kind));
   return {
     recorded,
     synchronous: isSynchronous(kind),
@@ -51,7 +53,7 @@ function passageOfStream(stream: object, kind: StreamKind): Passage {
   };
 }
 
-const BODY = new RecordedStream("byte-stream");
+const BODY = new RecordedStream<StreamKind>("byte-stream");
 
 /** A response passes with its head as it is; its body is the stream. */
 function passageOfResponse(response: Response): Passage | undefined {

@@ -1,6 +1,6 @@
 import { Duplex, Readable } from "node:stream";
 import { types } from "node:util";
-import { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
+import { isStreamKind, RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
 
 /** What stands for a generator is none to V8, and passes through another stage all the same. */
 const standIns = new WeakMap<object, StreamKind>();
@@ -21,7 +21,7 @@ export function streamKindOf(value: unknown): StreamKind | undefined {
     const standIn = standIns.get(value);
     if (standIn !== undefined) return standIn;
     if (types.isGeneratorObject(value)) return iterates ? "async-generator" : "generator";
-    if (value instanceof RecordedStream) return value.kind;
+    if (value instanceof RecordedStream) return isStreamKind(value.kind) ? value.kind : undefined;
     if (!iterates) return undefined;
     if (value instanceof ReadableStream) return webKindOf(value);
     if (value instanceof Readable) return nodeKindOf(value);
