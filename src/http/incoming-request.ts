@@ -12,7 +12,7 @@ import { activeCall } from "../stage/scopes.js";
 import type { Conductor } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 import { addedTo, nodeHttp, nodeNet } from "./node-exchange.js";
-import { type Members, membersOf, stand, watch } from "./watched.js";
+import { holdBack, type Members, membersOf, stand, watch } from "./watched.js";
 
 const NAME = "IncomingMessage";
 
@@ -54,7 +54,7 @@ export function incomingRequest(message: IncomingMessage): {
   readonly recorded: RecordedStream;
   readonly open: (call: StageCall, conductor: Conductor) => unknown;
 } {
-  const members = membersOf(message, nodeHttp().IncomingMessage.prototype, []);
+  const members = membersOf(message, nodeHttp().IncomingMessage.prototype);
   const recorded = new RecordedStream(NAME, fieldsOf(message, members));
   recordAs(message, recorded);
   return {
@@ -120,6 +120,7 @@ class Following {
   #waiting = 0;
   #arrive: ((outcome: Outcome) => void) | undefined;
   #over = false;
+  #reveal: () => void = () => undefined;
 
   constructor(call: StageCall, conductor: Conductor, message: IncomingMessage) {
     this.#call = call;
@@ -132,6 +133,7 @@ class Following {
   /** Takes what the server brings to the request. */
   intercept(): void {
     const message = this.#message;
+    this.#reveal = holdBack(message, "complete", this.#call);
     const own = {
       push: (chunk: Uint8Array | null, encoding?: BufferEncoding): boolean => {
         if (this.#isOver()) return this.#push(chunk, encoding);
@@ -199,6 +201,7 @@ class Following {
         return;
       case "end":
         Object.assign(this.#message, { complete: true, rawTrailers: [...brought.trailers] });
+        this.#reveal();
         this.#push(null);
         return;
       case "destroy":

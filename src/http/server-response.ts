@@ -10,29 +10,33 @@ import type { Outcome } from "../stage/definition.js";
 import type { Conductor } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 import { addedTo, nodeHttp } from "./node-exchange.js";
-import { type Members, membersOf, stand, watch, type Watch } from "./watched.js";
+import { holdBack, type Members, membersOf, stand, watch, type Watch } from "./watched.js";
 
 const NAME = "ServerResponse";
 
 /** What the classes of Node have, and programs call. */
-const METHODS = [
-  "write",
-  "end",
-  "writeHead",
-  "setHeader",
-  "setHeaders",
-  "appendHeader",
-  "getHeader",
-  "getHeaders",
-  "getHeaderNames",
-  "hasHeader",
-  "removeHeader",
-  "flushHeaders",
-  "addTrailers",
-  "writeContinue",
-  "writeProcessing",
-  "writeEarlyHints",
-] as const;
+const OF_NODE: Members = {
+  methods: [
+    "write",
+    "end",
+    "writeHead",
+    "setHeader",
+    "setHeaders",
+    "appendHeader",
+    "getHeader",
+    "getHeaders",
+    "getHeaderNames",
+    "hasHeader",
+    "removeHeader",
+    "flushHeaders",
+    "addTrailers",
+    "writeContinue",
+    "writeProcessing",
+    "writeEarlyHints",
+  ],
+  // They depend on whoever reads the response.
+  getters: ["closed", "errored", "writableFinished", "writableLength", "writableNeedDrain"],
+};
 
 /** Events that come from whoever reads the response. */
 const EVENTS: ReadonlySet<unknown> = new Set(["drain", "finish", "close"]);
@@ -48,7 +52,7 @@ export function serverResponse(response: ServerResponse): {
   readonly recorded: RecordedStream;
   readonly open: (call: StageCall, conductor: Conductor) => unknown;
 } {
-  const members = membersOf(response, nodeHttp().ServerResponse.prototype, METHODS);
+  const members = membersOf(response, nodeHttp().ServerResponse.prototype, OF_NODE);
   const recorded = new RecordedStream(NAME, {
     ...stateOf(response),
     added: addedTo(response, OWN),
@@ -142,6 +146,7 @@ class Events {
   readonly #told: unknown[][] = [];
   #arrive: ((outcome: Outcome) => void) | undefined;
   #handing = false;
+  #reveal: () => void = () => undefined;
 
   constructor(call: StageCall, conductor: Conductor, response: ServerResponse) {
     this.#call = call;
@@ -152,6 +157,7 @@ class Events {
 
   intercept(): void {
     const { replaying } = this.#conductor;
+    if (!replaying) this.#reveal = holdBack(this.#response, "destroyed", this.#call);
     const emit = (...input: unknown[]): boolean => {
       if (!EVENTS.has(input[0]) || this.#isOver()) return this.#emit(...input);
       if (replaying) return false;
@@ -190,6 +196,10 @@ class Events {
         if (outcome.status !== "ok" || outcome.value === undefined) return;
         const told = this.#told.shift() ?? (outcome.value as unknown[]);
         this.#await();
+        if (told[0] === "close") {
+          if (this.#conductor.replaying) this.#response.destroyed = true;
+          this.#reveal();
+        }
         this.#inside(() => void this.#emit(...told));
       },
     );

@@ -4,8 +4,8 @@
  * effect. In a replay the object is a stand-in, and the effects give what is recorded.
  *
  * Invariants
- * 1. The program gets the very object that it was given, of its own class, and nothing is put on it: a prototype
- *    stands before its own, and is taken away when the run has ended.
+ * 1. The program gets the very object that it was given, of its own class: a prototype stands before its own, and what is
+ *    put on it looks as it did. Both are taken away when the run has ended.
  * 2. What the object does by itself, or somebody else does with it, is no effect.
  */
 import { types } from "node:util";
@@ -41,9 +41,9 @@ type Callable = (this: unknown, ...input: unknown[]) => unknown;
 const watches = new WeakMap<object, Watch>();
 
 /** Those of an object's classes, from its own up to `base`, and of `base` those that are named. */
-export function membersOf(object: object, base: object, named: readonly string[]): Members {
-  const methods = new Set(named.filter((name) => typeof Reflect.get(base, name) === "function"));
-  const getters = new Set<string>();
+export function membersOf(object: object, base: object, named: Members = NONE): Members {
+  const methods = new Set(named.methods.filter((name) => name in base));
+  const getters = new Set(named.getters.filter((name) => name in base && !Object.hasOwn(object, name)));
   for (let owner = Object.getPrototypeOf(object) as object | null; owner !== null && owner !== base; ) {
     for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(owner))) {
       if (NEVER.has(key) || Object.hasOwn(object, key)) continue;
@@ -56,6 +56,8 @@ export function membersOf(object: object, base: object, named: readonly string[]
   }
   return { methods: [...methods], getters: [...getters] };
 }
+
+const NONE: Members = { methods: [], getters: [] };
 
 const NEVER: ReadonlySet<string> = new Set(["constructor", "app", "next", "then", "emit", "push", "destroy"]);
 
@@ -83,6 +85,32 @@ export function stand(standIn: object, { methods, getters }: Members, by: Watch)
     standIn,
     Object.create(Object.getPrototypeOf(standIn) as object, described) as object,
   );
+}
+
+/**
+ * Has the program see a change of `key` that comes from outside only when the returned function is called: in the turn
+ * that tells of it. Its own changes it sees at once.
+ */
+export function holdBack(object: object, key: string, call: StageCall): () => void {
+  let real: unknown = Reflect.get(object, key);
+  let seen = real;
+  const isInside = (): boolean => !call.run.closed && activeCall()?.run === call.run;
+  Object.defineProperty(object, key, {
+    get: () => (isInside() ? seen : real),
+    set: (value: unknown) => {
+      real = value;
+      if (isInside()) seen = value;
+    },
+    enumerable: true,
+    configurable: true,
+  });
+  call.run.atEnd(() => {
+    const descriptor = { value: real, writable: true, enumerable: true, configurable: true };
+    Object.defineProperty(object, key, descriptor);
+  });
+  return () => {
+    seen = real;
+  };
 }
 
 /** By the prototype that it stands before: a framework has one for all its requests. */

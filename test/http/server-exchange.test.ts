@@ -162,6 +162,36 @@ test("a client that hangs up in the middle ends the run as it would without the 
   expect(result?.outcome).toMatchObject({ status: "error", error: { code: "ECONNRESET" } });
 });
 
+test("a handler that looks whether its client is still there", async () => {
+  const { hc, address, all } = await served(async (request, response) => {
+    const seen: unknown[] = [];
+    for (let item = 0; !response.destroyed && item < 500; item++) {
+      seen.push([request.destroyed, request.aborted, response.writableLength, response.writableNeedDrain]);
+      response.write("x".repeat(100));
+      await sleep(1);
+    }
+    return [seen, response.closed, response.writableFinished];
+  });
+  for (let client = 0; client < 8; client++) {
+    await new Promise<void>((resolve) => {
+      const request = http.get(address);
+      request.on("error", () => undefined);
+      request.on("response", (response) => {
+        response.on("error", () => undefined);
+        response.on("data", () => undefined);
+        setTimeout(() => {
+          request.destroy();
+          resolve();
+        }, client);
+      });
+    });
+  }
+  for (let waited = 0; hc.stats().runs.ended < 8 && waited < 200; waited++) await sleep(10);
+  const results = await all();
+  expect(results).toHaveLength(8);
+  for (const result of results) expect(result.verdict, explain(result)).toBe("identical");
+});
+
 test("what the handler sends is its output: something else is a divergence", async () => {
   const { address, all } = await served((_request, response) => void response.end("yes"));
   await (await fetch(address)).text();
