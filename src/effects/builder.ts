@@ -229,10 +229,11 @@ class Node {
   #getRecorded(call: StageCall | undefined, key: PropertyKey): unknown {
     if (call === undefined) return undefined;
     const { conductor, effect } = this.#family.source;
-    if (conductor.upcoming?.(call, `${effect.name}.${memberName(key)}`)?.record.read === true) {
-      return this.#read(call, key, () => undefined);
+    const upcoming = conductor.upcoming?.(call, `${effect.name}.${memberName(key)}`);
+    if (upcoming?.record.read === true) return this.#read(call, key, cannotAsk);
+    if (upcoming === undefined && (typeof key === "symbol" || PROBED.has(key))) {
+      return Reflect.get(Object.prototype, key);
     }
-    if (typeof key === "symbol" || PROBED.has(key)) return Reflect.get(Object.prototype, key);
     if (key === "catch") return this.#method(key, () => this.#catch);
     if (key === "finally") return this.#method(key, () => this.#finally);
     return this.#method(key, () => this.#caller(key));
@@ -360,12 +361,12 @@ class Node {
       before: [...this.input, held],
       declared: true,
     };
-    return conductor.effect(ending, [], perform ?? (() => cannotAsk(name)));
+    return conductor.effect(ending, [], perform ?? cannotAsk);
   }
 }
 
-function cannotAsk(name: string): never {
-  throw new TypeError(`There is nothing to perform "${name}" on: its builder comes from a record.`);
+function cannotAsk(): never {
+  throw new TypeError("There is nothing to perform this on: its builder comes from a record.");
 }
 
 function isStep(value: unknown): value is readonly [string, ...unknown[]] {

@@ -5,7 +5,7 @@
  * 1. What such a function does is part of the run: it is called in the scope of the call that gave it.
  * 2. Each call of it is an effect named `<effect>.callback`, whose result is what it is called with. A replay calls it
  *    again at that place, and what it gives goes nowhere.
- * 3. While the effect's own function is on the stack, it is called in place. Later, it is called in place as well where
+ * 3. While the own function of an effect is on the stack, it is called in place. Later, it is called in place as well where
  *    something outside has called; within a turn of the run it waits for its own, if whoever calls can wait.
  */
 import type { Context } from "@opentelemetry/api";
@@ -103,6 +103,40 @@ function isLendable(body: object): boolean {
   return typeof methods !== "object" || methods === null || Reflect.ownKeys(methods).length <= 1;
 }
 
+/** The run whose effect is being performed, as long as its own function is on the stack. */
+let performing: object | undefined;
+
+/** Calls `body`, which is an effect's own function. */
+export function performingFor<T>(run: object, body: () => T): T {
+  const outer = performing;
+  performing = run;
+  try {
+    return body();
+  } finally {
+    performing = outer;
+  }
+}
+
+/** In a replay: the functions that a run has lent. */
+const lentFunctions = new WeakMap<object, LentFunction[]>();
+
+function lentBy(run: object): LentFunction[] {
+  let lent = lentFunctions.get(run);
+  if (lent === undefined) lentFunctions.set(run, (lent = []));
+  return lent;
+}
+
+/** In a replay, where an effect has begun: calls what was called while its own function was on the stack. */
+export function callBack(run: object): void {
+  const lent = lentFunctions.get(run);
+  if (lent === undefined) return;
+  for (;;) {
+    const next = lent.find((one) => one.isNext);
+    if (next === undefined) return;
+    next.callRecorded();
+  }
+}
+
 class LentInput implements Lending {
   readonly #borrower: Borrower;
   readonly #input: readonly unknown[];
@@ -125,6 +159,8 @@ class LentInput implements Lending {
     const which = this.#places.length === 1 ? "" : `.${index}${key === undefined ? "" : `.${key}`}`;
     const own = `${name}${ordinal === 0 ? "" : `#${ordinal}`}.callback${which}`;
     const made = new LentFunction(this.#borrower, own, body, key === undefined);
+    const { run } = this.#borrower.call;
+    if (this.#borrower.conductor.replaying) lentBy(run).push(made);
     if (isKept) lent.set(body, made);
     return made;
   }
@@ -141,29 +177,15 @@ class LentInput implements Lending {
       }
     }
     for (const [index, own] of options) input[index] = withOwn(input[index] as object, own);
-    for (const one of this.#functions) one.enter();
     try {
       return body(input);
     } finally {
-      for (const one of this.#functions) one.leave();
+      for (const one of this.#functions) one.wait();
     }
   };
 
   readonly during = (): void => {
-    const { call, conductor } = this.#borrower;
-    for (;;) {
-      let next: LentFunction | undefined;
-      let position = Number.POSITIVE_INFINITY;
-      for (const one of this.#functions) {
-        const upcoming = conductor.upcoming?.(call, one.name);
-        if (upcoming === undefined || upcoming.index >= position) continue;
-        const { asynchronous, outcome } = upcoming.record;
-        if (asynchronous || outcome.status === "pending") continue;
-        [next, position] = [one, upcoming.index];
-      }
-      if (next === undefined) break;
-      next.callRecorded();
-    }
+    callBack(this.#borrower.call.run);
     for (const one of this.#functions) one.wait();
   };
 }
@@ -206,7 +228,6 @@ export class LentFunction {
   readonly #asked: Asked[] = [];
   #arrive: ((outcome: Outcome, atOnce?: boolean) => void) | undefined;
   #isWaiting = false;
-  #entered = 0;
 
   constructor(borrower: Borrower, name: string, body: AnyFunction, isArgument: boolean) {
     this.#borrower = borrower;
@@ -221,14 +242,13 @@ export class LentFunction {
     return this.#borrower.call.run === call.run;
   }
 
-  /** The effect's own function is on the stack. */
-  enter(): void {
-    this.#entered += 1;
-  }
-
-  leave(): void {
-    this.#entered -= 1;
-    this.wait();
+  /** Whether it was called next in the record, while an effect's own function was on the stack. */
+  get isNext(): boolean {
+    const { call, conductor } = this.#borrower;
+    const upcoming = conductor.upcoming?.(call, this.name);
+    if (upcoming?.isNext !== true) return false;
+    const { asynchronous, outcome } = upcoming.record;
+    return !asynchronous && outcome.status !== "pending";
   }
 
   /** Waits for its next call. */
@@ -263,7 +283,7 @@ export class LentFunction {
     const { call, conductor } = this.#borrower;
     if (call.run.closed) return runIn(this.#context, () => apply(this.#body, self, input));
     const opened = this.#open(input);
-    if (this.#entered > 0) {
+    if (performing === call.run) {
       conductor.effect(this.#effect(), [], () => opened);
       return this.#callInPlace((tell) => this.#call(self, opened, tell));
     }

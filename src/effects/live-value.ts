@@ -50,6 +50,9 @@ export function isLiveIterable(value: unknown): boolean {
       return false;
     if (value instanceof RecordedStream || value instanceof Response) return false;
     if (typeof (value as AsyncIterable<unknown>)[Symbol.asyncIterator] !== "function") return false;
+    if (Object.prototype.toString.call(value).endsWith("Generator]")) return false;
+    // An iterator: whoever has it asks it, and not for another one.
+    if (typeof (value as { next?: unknown }).next === "function") return true;
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) return false;
     return methodsOf(value).some((name) => !METHODS_OF_STREAMS.has(name));

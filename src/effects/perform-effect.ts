@@ -3,7 +3,7 @@ import { HindcastError } from "../errors.js";
 import type { Host } from "../stage/host.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
 import type { EffectCall } from "../stage/seam.js";
-import { functionsIn, lend, type LentFunctions } from "./lent-function.js";
+import { functionsIn, lend, type LentFunctions, performingFor } from "./lent-function.js";
 import { realInput } from "./live.js";
 
 /** What is told of an effect beforehand. */
@@ -34,7 +34,7 @@ export function performEffect(
   const places = functionsIn(input);
   if (places === undefined) {
     const effect = { name, asynchronous, record, revive, of, call, ordinal, declared: true };
-    return conductor.effect(effect, input, () => suspend(() => perform(realInput(input)), true));
+    return conductor.effect(effect, input, () => performInside(call.run, input, perform));
   }
   const { during, perform: lending } = lend(
     { call, conductor, name, ordinal, of: of ?? name, self, lent },
@@ -42,9 +42,15 @@ export function performEffect(
     places,
   );
   const effect = { name, asynchronous, record, revive, of, call, ordinal, declared: true, during };
-  return conductor.effect(effect, input, () =>
-    lending((given) => suspend(() => perform(realInput(given)), true)),
-  );
+  return conductor.effect(effect, input, () => lending((given) => performInside(call.run, given, perform)));
+}
+
+function performInside(
+  run: object,
+  input: readonly unknown[],
+  perform: (input: readonly unknown[]) => unknown,
+): unknown {
+  return suspend(() => performingFor(run, () => perform(realInput(input))), true);
 }
 
 /** What a replay throws into the program in place of touching the outside world (G5). */

@@ -15,6 +15,7 @@ import type { CallRecord, CapsuleEvent } from "../capsule/capsule.js";
 import { type BuilderLog, RecordedHandle } from "../capsule/recorded-handle.js";
 import { openBuilder } from "../effects/builder.js";
 import { given, streamGiven } from "../effects/handle.js";
+import { callBack } from "../effects/lent-function.js";
 import { isLazy } from "../effects/live.js";
 import { HindcastError } from "../errors.js";
 import {
@@ -379,7 +380,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     const answer = this.#answer(effect, input, entry);
     switch (answer.how) {
       case "recorded":
-        effect.during?.();
+        callBackDuring(effect);
         return this.#recordedEffect(effect, answer.index, entry, answer.elsewhere);
       case "builder":
         return this.#openBuilder(effect, answer.index, entry, input, perform);
@@ -421,7 +422,10 @@ export class ReplayingConductor implements Conductor, RunListener {
     input: readonly unknown[],
     perform: () => unknown,
   ): unknown {
-    if (!this.#answering.mayBecomeLive(effect)) return this.#builder(effect, index, entry, input, "recorded");
+    if (!this.#answering.mayBecomeLive(effect)) {
+      callBackDuring(effect);
+      return this.#builder(effect, index, entry, input, "recorded");
+    }
     const real = attempt(perform);
     if (real.status === "error" || !isLazy(real.value))
       return this.#liveEffect(effect, index, entry, () => returnOrThrow(real));
@@ -1008,6 +1012,12 @@ export class ReplayingConductor implements Conductor, RunListener {
  */
 function isConsequence({ delivered, outcome }: Pick<CallRecord, "delivered" | "outcome">): boolean {
   return !delivered && outcome.status !== "pending";
+}
+
+/** Calls what an effect that is given as recorded has called. */
+function callBackDuring(effect: EffectCall): void {
+  if (effect.during !== undefined) effect.during();
+  else if (effect.declared === true) callBack(effect.call.run);
 }
 
 function attempt(perform: () => unknown): Outcome {
