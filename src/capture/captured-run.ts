@@ -33,6 +33,8 @@ export interface CapturedEffect {
   readonly revive?: ResultConversion;
   /** The effect, of the same capture, that this is a part of: what an option of a replay says of that goes for this as well. */
   readonly of?: string;
+  /** What a replay gives for a preparation that the recorded run did not need. */
+  readonly otherwise?: () => unknown;
 }
 
 export interface ResultConversion {
@@ -132,7 +134,7 @@ class LiveRun implements CapturedRun {
     const errors = new Errors(effect, this.replaying);
     const inside = AsyncLocalStorage.snapshot() as <R>(body: () => R) => R;
     return conductor.start(
-      { ...this.#effectCall(effect), madeUp: () => ABSENT },
+      { ...this.#effectCall(effect), madeUp: effect.otherwise ?? (() => ABSENT) },
       effect.input,
       (arrive) => {
         const arrived = (outcome: CapturedOutcome<Value>): void => {
@@ -238,13 +240,14 @@ class LiveRun implements CapturedRun {
     return effectNotRecorded(`${this.#source}.${name}`, stage, "the capsule holds no such effect there");
   }
 
-  #effectCall({ name, record, revive, of }: CapturedEffect): EffectCall {
+  #effectCall({ name, record, revive, of, otherwise }: CapturedEffect): EffectCall {
     const call = nextEffect(this.#captured.call, `${this.#source}.${name}`);
     return {
       ...call,
       record: record?.output && { output: record.output },
       revive: revive?.output && { output: revive.output },
       of: of && `${this.#source}.${of}`,
+      madeUp: otherwise,
     };
   }
 }

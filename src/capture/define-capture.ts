@@ -1,4 +1,5 @@
 import { patch, resemble, type Undo } from "../ambient/patch.js";
+import { declarePreparation } from "../effects/preparations.js";
 import { HindcastError } from "../errors.js";
 import { isSuspended, suspend } from "../stage/scopes.js";
 import type { Capture } from "./capture.js";
@@ -10,6 +11,11 @@ export interface CaptureDefinition {
   readonly name: string;
   /** The module that it patches. */
   readonly target?: object;
+  /**
+   * Effects that prepare what runs share, such as `connect`. Where the recorded run has one and its replay has not, or
+   * the other way about, that is no difference: the replay gives what `otherwise` of the effect gives.
+   */
+  readonly preparations?: readonly string[];
   /** Patches it, by `tools`, and returns how that is undone. */
   readonly patch: (tools: CaptureTools) => readonly Undo[];
 }
@@ -39,10 +45,11 @@ export type CapturedMethod = (this: unknown, ...input: unknown[]) => unknown;
 export type MethodSubstitute = (this: never, ...input: never[]) => unknown;
 
 /** Makes a capture, to be given as `hindcast({ capture: { [name]: … } })`. */
-export function defineCapture({ name, target, patch: make }: CaptureDefinition): Capture {
+export function defineCapture({ name, target, preparations = [], patch: make }: CaptureDefinition): Capture {
   if (typeof name !== "string" || name === "" || typeof make !== "function") {
     throw new HindcastError("invalid-options", "defineCapture({ name, patch }): give a name and a function.");
   }
+  for (const preparation of preparations) declarePreparation(`${name}.${preparation}`);
   const tools: CaptureTools = {
     run: () => capturedRun(name),
     inside: suspend,

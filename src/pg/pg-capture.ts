@@ -30,6 +30,7 @@ export function pgCapture(pg: PgModule): Capture {
   return defineCapture({
     name: "pg",
     target: pg.Client,
+    preparations: ["connect"],
     patch: (tools) => new PgPatches(pg, tools).all(),
   });
 }
@@ -184,7 +185,7 @@ class PgPatches {
       const client = self as ClientInside;
       return asAsked(callback, (hand) => {
         run.start<Given>(
-          { name: "connect", input: [], ...this.#errors },
+          { name: "connect", input: [], ...this.#errors, otherwise: () => ({ processID: 0 }) },
           (arrive) => {
             (original.call(client) as Promise<unknown>).then(
               () => arrive({ status: "ok", value: { processID: client.processID ?? 0 } }),
@@ -227,7 +228,7 @@ class PgPatches {
       let real: PgClient | undefined;
       const begin = (hand: (outcome: CapturedOutcome) => void): void => {
         run.start<Given>(
-          { name: "connect", input: [], ...this.#errors },
+          { name: "acquire", input: [], ...this.#errors },
           (arrive) => {
             (original.call(pool) as Promise<PgClient>).then(
               (client) => {

@@ -113,7 +113,7 @@ function open(name: string, original: CapturedMethod, { run }: CaptureTools): Ca
     const callback = input.at(-1);
     return new Promise((resolve, reject) => {
       current.start(
-        { name, input: [] },
+        { name, input: [], otherwise: () => undefined },
         (arrive) => {
           (original.call(self) as Promise<unknown>).then(
             (value) => arrive({ status: "ok", value }),

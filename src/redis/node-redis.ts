@@ -52,7 +52,7 @@ export function patchNodeRedis(module: NodeRedisModule, tools: CaptureTools): Un
         if (current === undefined) return original.call(self);
         let given: unknown;
         return current
-          .promise({ name: name.toLowerCase(), input: [] }, (arrive) => {
+          .promise({ name: name.toLowerCase(), input: [], otherwise: () => undefined }, (arrive) => {
             (original.call(self) as Promise<unknown>).then(
               (value) => {
                 given = value;
@@ -133,7 +133,9 @@ export function patchNodeRedis(module: NodeRedisModule, tools: CaptureTools): Un
           function (this: object) {
             const read = (): unknown => original.call(this);
             const current = run();
-            return current === undefined ? read() : current.effect({ name, input: [] }, read);
+            return current === undefined
+              ? read()
+              : current.effect({ name: name.toLowerCase(), input: [], otherwise: () => true }, read);
           },
       ),
     ),

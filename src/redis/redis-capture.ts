@@ -22,6 +22,7 @@ export function redisCapture(...modules: readonly RedisModule[]): Capture {
   return defineCapture({
     name: "redis",
     target: modules[0] as object,
+    preparations: ["connect", "isopen", "isready"],
     patch: (tools) =>
       modules.flatMap((module) =>
         isIoRedis(module) ? patchIoRedis(module, tools) : patchNodeRedis(module, tools),

@@ -8,6 +8,7 @@ import {
   stageOf,
 } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
+import { isPreparation } from "../effects/preparations.js";
 
 /** Whether a call of a stage ran other code than the stage's own; `ordinal` is its number among those of its caller. */
 export type IsStageReplaced = (stage: string, ordinal: number) => boolean;
@@ -35,14 +36,18 @@ export class ComparedRun {
     const { capsule } = this;
     const replacedAt = (call: number): boolean =>
       this.#isReplaced(stageOf(capsule, call).name, (capsule.calls[call] as CallRecord).ordinal);
-    if (!capsule.calls.some((_, call) => replacedAt(call))) return capsule.events;
+    const isWhole =
+      !capsule.calls.some((_, call) => replacedAt(call)) &&
+      !capsule.effects.some(({ name }) => isPreparation(name));
+    if (isWhole) return capsule.events;
     const inside: boolean[] = [];
     for (const [index, call] of capsule.calls.entries()) {
       inside[index] = call.parent >= 0 && (inside[call.parent] === true || replacedAt(call.parent));
     }
     return capsule.events.filter((event) => {
       if (event.kind.startsWith("call")) return inside[event.index] !== true;
-      const { call, item } = capsule.effects[event.index] as EffectRecord;
+      const { call, item, name } = capsule.effects[event.index] as EffectRecord;
+      if (isPreparation(name)) return false;
       // Items are what a stage gives, whatever it is made by.
       return inside[call] !== true && (item || !replacedAt(call));
     });

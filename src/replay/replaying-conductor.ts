@@ -17,6 +17,7 @@ import { openBuilder } from "../effects/builder.js";
 import { given, streamGiven } from "../effects/handle.js";
 import { callBack } from "../effects/lent-function.js";
 import { isLazy } from "../effects/live.js";
+import { isPreparation } from "../effects/preparations.js";
 import { HindcastError } from "../errors.js";
 import {
   clearImmediateOriginal,
@@ -376,6 +377,7 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
+    if (this.#isPrepared(effect)) return madeUp(effect);
     const entry = this.#recording.effectStarted(effect, input);
     const answer = this.#answer(effect, input, entry);
     switch (answer.how) {
@@ -473,6 +475,11 @@ export class ReplayingConductor implements Conductor, RunListener {
   }
 
   /** What is given for an effect that has been entered. */
+  /** Whether it is a preparation that the recorded run did not need. */
+  #isPrepared(effect: EffectCall): boolean {
+    return isPreparation(effect.name) && this.#answering.place(effect) === NOT_RECORDED;
+  }
+
   #answer(effect: EffectCall, input: readonly unknown[], entry: number): Answer {
     const answer = this.#answering.effect(effect, input, entry);
     this.#note(answer);
@@ -528,6 +535,7 @@ export class ReplayingConductor implements Conductor, RunListener {
     begin: (arrive: (outcome: Outcome) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void {
+    if (this.#isPrepared(effect)) return prepared(effect, hand);
     const entry = this.#recording.effectStarted(effect, input);
     const answer = this.#answer(effect, input, entry);
     const index = "index" in answer ? answer.index : NOT_RECORDED;
@@ -925,8 +933,8 @@ export class ReplayingConductor implements Conductor, RunListener {
 
   #isOptional(event: CapsuleEvent): boolean {
     if (event.kind.startsWith("call")) return this.#optionalCalls[event.index] === 1;
-    const { call, item } = this.#recorded.effectAt(event.index);
-    if (this.#optionalCalls[call] === 1) return true;
+    const { call, item, name } = this.#recorded.effectAt(event.index);
+    if (this.#optionalCalls[call] === 1 || isPreparation(name)) return true;
     // Items are what the stage gives, whatever it is made by; but another stream may have more of them, or fewer.
     if (item) return typeof this.#substituteAt(call) === "function";
     return isReplaced(this.#substituteAt(call));
@@ -1038,6 +1046,17 @@ function asPromise(run: () => unknown): unknown {
 /** Made up from the run's seed, in a stream that nothing else draws from: what follows it is not shifted. */
 function madeUp({ call, name, ordinal, madeUp: make }: EffectCall): unknown {
   return make?.(seededRandom(call.run.seed, `made up ${call.index} ${name}#${ordinal}`), call.run);
+}
+
+/** What the recorded run had ready is ready at once, and is no part of the order. */
+function prepared(effect: EffectCall, hand: (outcome: Outcome) => void): () => void {
+  let over = false;
+  queueMicrotask(() => {
+    if (!over) hand({ status: "ok", value: madeUp(effect) });
+  });
+  return () => {
+    over = true;
+  };
 }
 
 /** A function in place of an effect is inside the effect: what it reads is its own business. */

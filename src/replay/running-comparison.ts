@@ -9,6 +9,7 @@
 import type { Capsule, CapsuleEvent, EffectRecord, EventKind, OutcomeRecord } from "../capsule/capsule.js";
 import { decodeSimple, NOT_SIMPLE } from "../capsule/decode-value.js";
 import { isEncodedAs } from "../capsule/encode-value.js";
+import { isPreparation } from "../effects/preparations.js";
 import { heldCopy, type Held } from "../capsule/snapshot.js";
 import type {
   CallEntry,
@@ -167,7 +168,8 @@ export class RunningComparison {
     );
   }
 
-  #isCompared({ call, item }: EffectEntry): boolean {
+  #isCompared({ call, item, name }: EffectEntry): boolean {
+    if (isPreparation(name)) return false;
     const { inside, replaced } = this.#calls[call] ?? UNKNOWN;
     // Items are what a stage gives, whatever it is made by.
     return !inside && (item || !replaced);

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { hindcast, type Hindcast, type HindcastOptions } from "hindcast";
-import { type Capture, defineCapture } from "hindcast/capture";
+import { type Capture, type CaptureTools, defineCapture } from "hindcast/capture";
 import { httpCapture } from "hindcast/http";
 import { readCapsule, replay, type ReplayOptions } from "hindcast/replay";
 import { expect, test } from "vitest";
@@ -305,6 +305,59 @@ test("G5: what goes on after its replay reaches nothing", async () => {
     await wait(20);
     expect(client.asked).toBe(asked);
   }
+  await hc.close();
+});
+
+test("a preparation that one of two runs did not need is no difference, in either direction", async () => {
+  const lazy = {
+    connected: false,
+    async connect(): Promise<void> {
+      await wait(2);
+      lazy.connected = true;
+    },
+    async query(key: string): Promise<string> {
+      if (!lazy.connected) throw new Error("not connected");
+      return `${key}=${Math.random()}`;
+    },
+  };
+  const begin =
+    (name: string, otherwise?: () => unknown) =>
+    (original: (...input: unknown[]) => unknown, run: CaptureTools["run"]) =>
+    (...input: unknown[]): unknown =>
+      run()?.promise({ name, input, ...(otherwise && { otherwise }) }, (arrive) => {
+        (original(...input) as Promise<unknown>).then(
+          (value) => arrive({ status: "ok", value }),
+          (error: unknown) => arrive({ status: "error", error }),
+        );
+      }) ?? original(...input);
+  const capture = defineCapture({
+    name: "lazy",
+    target: lazy,
+    preparations: ["connect"],
+    patch: ({ run, method }) => [
+      method(lazy, "connect", (original) => begin("connect", () => undefined)(original, run)),
+      method(lazy, "query", (original) => begin("query")(original, run)),
+    ],
+  });
+  const hc = instance({ capture: { lazy: capture } });
+  let connecting: Promise<void> | undefined;
+  const entry = hc.pipeline({ name: "entry" }, async (key: string) => {
+    connecting ??= lazy.connect();
+    await connecting;
+    return Promise.all([lazy.query(key), lazy.query("b")]);
+  });
+  await entry("cold");
+  await entry("warm");
+  await hc.flush();
+  const recorded: string[][] = [];
+  for await (const stored of hc.store.find()) {
+    recorded.push(readCapsule(stored).effects.map(({ name }) => name));
+    for (const isCold of [false, true]) {
+      connecting = isCold ? undefined : Promise.resolve();
+      expect(await replay(stored, entry)).toMatchObject({ verdict: "identical" });
+    }
+  }
+  expect(recorded.map((names) => names.length).toSorted()).toEqual([2, 3]);
   await hc.close();
 });
 
