@@ -19,7 +19,7 @@ const CLASS = "errorClass";
  * its classes. One of the platform's own is recorded as it is.
  */
 export function plainError(error: unknown): unknown {
-  if (!types.isNativeError(error) || NATIVE.has(error.constructor)) return error;
+  if (!isError(error) || NATIVE.has(error.constructor)) return error;
   const plain = new Error(error.message);
   own(plain, "stack", error.stack);
   if (error.name !== "Error") own(plain, "name", error.name);
@@ -29,6 +29,11 @@ export function plainError(error: unknown): unknown {
   }
   if (error.cause !== undefined) own(plain, "cause", plainError(error.cause));
   return plain;
+}
+
+/** Some drivers make their errors without the platform. */
+function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof Error;
 }
 
 function own(target: object, key: string, value: unknown, enumerable = false): void {

@@ -26,6 +26,7 @@ const layers: readonly { folders: readonly string[]; siblings?: "may import one 
       "pg",
       "redis",
       "undici",
+      "sqlite",
     ],
     siblings: "may import one another",
   },

@@ -94,6 +94,10 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     values: ["undiciCapture"],
     types: ["Capture", "UndiciModule"],
   },
+  "hindcast/sqlite": {
+    values: ["sqliteCapture"],
+    types: ["BetterSqlite", "Capture", "NodeSqlite", "SqliteModule"],
+  },
   "hindcast/replay": {
     values: [
       "Marker",

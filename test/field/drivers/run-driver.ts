@@ -3,6 +3,7 @@
  * process of its own, where the server is not to be reached and every connection is counted.
  */
 import { Socket } from "node:net";
+import { inspect } from "node:util";
 import { fileStore, hindcast } from "hindcast";
 import type { Capture } from "hindcast/capture";
 import { readCapsule, replay } from "hindcast/replay";
@@ -81,7 +82,7 @@ if (mode === "record") {
     else of.why ??= capsule.replayable.reasons.map(({ message }) => message).join(" ");
     const where = result.verdict === "diverged" ? `diverged ${result.divergence.stage}` : result.verdict;
     of.verdicts[where] = (of.verdicts[where] ?? 0) + 1;
-    if (result.verdict === "diverged") of.why ??= JSON.stringify(result.divergence, undefined, 1);
+    if (result.verdict === "diverged") of.why ??= inspect(result.divergence, { depth: 9 });
     if (result.verdict === "unresolved") of.why ??= result.message;
   }
 }
