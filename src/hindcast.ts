@@ -1,5 +1,6 @@
 /** Puts the layers together: `hindcast()` makes an instance, and an instance makes stages. */
 import { propagation } from "@opentelemetry/api";
+import { watchUncaught } from "./ambient/uncaught.js";
 import { captureAmbient, installDormant, type Captures } from "./ambient/ambient.js";
 import { nameBystanders } from "./ambient/bystander-packages.js";
 import type { CallKind, Version } from "./capsule/capsule.js";
@@ -256,6 +257,7 @@ class Instance implements Hindcast, ReplayHost {
     const records = this.#keep.length > 0;
     nameBystanders(bystandersOf(options));
     this.#releaseAmbient = captureAmbient(records ? this.captures : new Map());
+    if (records) watchUncaught();
     if (records) this.#queue.prepare();
     if (signals.length > 0) void this.#respondTo(signals, deadline);
   }

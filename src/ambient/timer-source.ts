@@ -172,7 +172,9 @@ function createImmediate(
 ): StartImmediate {
   return resemble((callback: Callback, ...input: unknown[]) => {
     const capture = captured("timers");
-    if (capture === undefined || typeof callback !== "function") return original(callback, ...input);
+    if (capture === undefined || typeof callback !== "function" || doesNothing(callback)) {
+      return original(callback, ...input);
+    }
     const { call, conductor } = capture;
     let handle: NodeJS.Immediate | undefined;
     const giveUp = conductor.start(
@@ -190,6 +192,11 @@ function createImmediate(
     running.set(handle, giveUp);
     return handle;
   }, original);
+}
+
+/** Node sets such an immediate when an error has been handled that nobody caught, so that the event loop goes round. */
+function doesNothing(callback: Callback): boolean {
+  return callback.name === "noop" && Function.prototype.toString.call(callback) === "function noop() {}";
 }
 
 function createClear<H>(original: (handle: H) => void): (handle: H) => void {

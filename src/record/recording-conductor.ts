@@ -9,7 +9,14 @@ import { given, streamGiven } from "../effects/handle.js";
 import { isLazy } from "../effects/live.js";
 import type { Turns } from "../effects/turns.js";
 import type { Outcome } from "../stage/definition.js";
-import type { Conductor, EffectCall, ObservedCall, Place, StreamItem } from "../stage/seam.js";
+import {
+  UNCAUGHT,
+  type Conductor,
+  type EffectCall,
+  type ObservedCall,
+  type Place,
+  type StreamItem,
+} from "../stage/seam.js";
 import { suspend } from "../stage/scopes.js";
 import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
@@ -21,6 +28,7 @@ export class RecordingConductor implements Conductor {
   readonly replaying = false;
   readonly #recording: Recording;
   readonly #turns: Turns;
+  #uncaught: { readonly error: unknown } | undefined;
   /** Whether something was handed over at once, and no microtask has run since. */
   #joining = false;
 
@@ -47,6 +55,17 @@ export class RecordingConductor implements Conductor {
 
   undeclared(call: ObservedCall, source: string, place: Place | undefined): void {
     this.#recording.askedUndeclared(call, source, place);
+  }
+
+  /** Once for each error: it is caught where it is handed on, and again where the process is told. */
+  uncaught(call: ObservedCall, error: unknown): void {
+    if (call.run.closed || (this.#uncaught !== undefined && Object.is(this.#uncaught.error, error))) return;
+    this.#uncaught = { error };
+    const effect = { call, name: UNCAUGHT, ordinal: call.nextEffect(UNCAUGHT) };
+    this.#recording.effectEnded(this.#recording.effectStarted(effect, [error]), {
+      status: "ok",
+      value: undefined,
+    });
   }
 
   opened(call: ObservedCall, recorded: unknown, delivered: boolean): void {
@@ -80,7 +99,12 @@ export class RecordingConductor implements Conductor {
         over = true;
         this.#turns.outstanding -= 1;
         recording.effectEnded(index, outcome);
-        hand(outcome);
+        try {
+          hand(outcome);
+        } catch (error) {
+          this.uncaught(effect.call, error);
+          throw error;
+        }
       };
       if (!atOnce) return this.#turns.enqueue(pass);
       this.#turns.enter();

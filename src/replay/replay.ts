@@ -1,4 +1,5 @@
 /** Runs a program again under the conditions of a capsule, and says whether it did the same. */
+import { watchUncaught } from "../ambient/uncaught.js";
 import { captureAmbient, type Captures } from "../ambient/ambient.js";
 import { type Capsule, rootCall, runIdOf } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
@@ -152,6 +153,7 @@ export async function replay<F extends AnyFunction>(
   });
   // The instance may have been closed, and have let go of what it captures.
   const release = captureAmbient(captures);
+  watchUncaught();
   let outcome: Executed;
   try {
     const refused = refusal(capsule, captures);

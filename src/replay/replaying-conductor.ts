@@ -30,14 +30,15 @@ import type { Recording } from "../record/recording.js";
 import { seededRandom } from "../seeded-random.js";
 import { convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Outcome } from "../stage/definition.js";
-import type {
-  Conductor,
-  EffectCall,
-  ObservedCall,
-  Replacement,
-  RunListener,
-  StreamItem,
-  UpcomingEffect,
+import {
+  UNCAUGHT,
+  type Conductor,
+  type EffectCall,
+  type ObservedCall,
+  type Replacement,
+  type RunListener,
+  type StreamItem,
+  type UpcomingEffect,
 } from "../stage/seam.js";
 import { suspend } from "../stage/scopes.js";
 import { settlePromise, whenSettled } from "../stage/settlement.js";
@@ -300,6 +301,20 @@ export class ReplayingConductor implements Conductor, RunListener {
     else this.#ready(this.#readyCalls, this.#callEndPositions, index, () => pass(true));
   }
 
+  /** It is entered, as any other thing that the program does, and ends nothing but what it has ended in the program. */
+  uncaught(call: ObservedCall, error: unknown): void {
+    if (call.run.closed || this.#ended) return;
+    const effect = { call, name: UNCAUGHT, ordinal: call.nextEffect(UNCAUGHT) };
+    const index = this.#answering.place(effect);
+    const entry = this.#recording.effectStarted(effect, [error]);
+    this.#recording.effectEnded(entry, { status: "ok", value: undefined });
+    if (index !== NOT_RECORDED) {
+      this.#effectsStarted[index] = 1;
+      this.#effectsEnded[index] = 1;
+    }
+    this.#poke();
+  }
+
   opened(call: ObservedCall, recorded: unknown, delivered: boolean): void {
     const index = this.#item(this.#match(call), 0);
     this.#recording.streamOpened(call, recorded, delivered);
@@ -548,7 +563,11 @@ export class ReplayingConductor implements Conductor, RunListener {
       this.#recording.effectArrived(entry);
       this.#recording.effectEnded(entry, outcome);
       if (index !== NOT_RECORDED) this.#effectsEnded[index] = 1;
-      hand(outcome);
+      try {
+        hand(outcome);
+      } catch (error) {
+        this.uncaught(effect.call, error);
+      }
     };
     const place = answer.how === "recorded" && answer.elsewhere ? NOT_RECORDED : index;
     const ready = (outcome: () => Outcome): void => {

@@ -103,6 +103,9 @@ export interface EffectCall extends Conversions {
   readonly during?: (() => void) | undefined;
 }
 
+/** The name of the effect that enters an error which nobody catches. */
+export const UNCAUGHT = "uncaught error";
+
 /** An item of the stream that a call has returned. */
 export interface StreamItem {
   readonly call: ObservedCall;
@@ -178,6 +181,8 @@ export interface Conductor {
     begin: (arrive: (outcome: Outcome, atOnce?: boolean) => void) => void,
     hand: (outcome: Outcome) => void,
   ): () => void;
+  /** The program of `call` has thrown where nobody catches, or has left a rejected promise to nobody. */
+  readonly uncaught?: (call: ObservedCall, error: unknown) => void;
   /**
    * What `call` asked without declaring it has answered; `source` is such as `a socket`, and `place` was
    * made where it asked. Undefined where nobody wants to know.
