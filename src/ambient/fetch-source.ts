@@ -3,12 +3,13 @@
  * of the body are effects of their own, chunk by chunk, as they come.
  */
 import { activeCall, detached, isSuspended, suspend } from "../stage/scopes.js";
-import { streamKindOf } from "../streams/stream-kind.js";
+import { passageOf } from "../streams/passage.js";
 import { abortsOfBodies } from "../streams/stream-source.js";
 import { bystanding, captured, nextEffect } from "./captured.js";
 import { withoutCredentials } from "./credentials.js";
 import { isPropagationHeader } from "./propagation-headers.js";
 import { patch, resemble, type Undo } from "./patch.js";
+import { SentBody } from "./sent-body.js";
 
 type Fetch = typeof globalThis.fetch;
 type Input = Parameters<Fetch>[0];
@@ -29,19 +30,25 @@ export function patchFetch(): Undo[] {
           return isSuspended() ? knowingAbort(exchange, input, init) : exchange;
         }
         const { call, conductor } = capture;
-        const effect = {
-          ...nextEffect(call, "fetch"),
-          asynchronous: true,
-          doubt: doubtOf(init, call.definition.name),
-        };
+        const effect = { ...nextEffect(call, "fetch"), asynchronous: true };
+        const passage = init?.body === undefined ? undefined : passageOf(init.body);
+        const body = passage?.synchronous !== false ? undefined : new SentBody(capture, effect, passage);
+        let isReal = false;
         // Whatever it does (its own clock, retries and sockets) is its own business.
-        const perform = (): Promise<Response> =>
-          knowingAbort(
-            suspend(() => original(input, init)),
+        const perform = (): Promise<Response> => {
+          isReal = true;
+          // Sent for real in a replay, the record has nothing to ask.
+          const sent = body === undefined || conductor.replaying ? init : withBody(init as Init, body.stream);
+          return knowingAbort(
+            suspend(() => original(input, sent)),
             input,
             init,
           );
-        return conductor.effect(effect, requestOf(input, init), perform) as Promise<Response>;
+        };
+        const asked = requestOf(input, init, passage?.recorded);
+        const response = conductor.effect(effect, asked, perform) as Promise<Response>;
+        if (body !== undefined && !(isReal && conductor.replaying)) body.await();
+        return response;
       }, original),
     ),
   ];
@@ -62,7 +69,7 @@ function outlivesReplay(): boolean {
 }
 
 /** What is asked for, as it goes into the record: an address, and what is said besides. */
-function requestOf(input: Input, init: Init | undefined): readonly unknown[] {
+function requestOf(input: Input, init: Init | undefined, stream: unknown): readonly unknown[] {
   const options: Record<string, unknown> = {};
   if (input instanceof Request) {
     options["method"] = input.method;
@@ -72,7 +79,7 @@ function requestOf(input: Input, init: Init | undefined): readonly unknown[] {
   if (method !== undefined) options["method"] = method;
   const said = headers === undefined ? undefined : headersOf(headers);
   if (said !== undefined) options["headers"] = said;
-  if (body !== undefined && body !== null) options["body"] = bodyOf(body);
+  if (body !== undefined && body !== null) options["body"] = stream ?? bodyOf(body);
   if (redirect !== undefined) options["redirect"] = redirect;
   return [input instanceof Request ? input.url : String(input), options];
 }
@@ -100,11 +107,9 @@ function bodyOf(body: NonNullable<Init["body"]>): unknown {
   return body instanceof URLSearchParams ? String(body) : body;
 }
 
-/** What a replay cannot give: a body that the network reads from the program as it pleases. */
-function doubtOf(init: Init | undefined, stage: string): string | undefined {
-  if (init?.body === undefined || streamKindOf(init.body) === undefined) return undefined;
-  return (
-    `Stage "${stage}" sends a stream as the body of a fetch, and when that is read is not recorded: ` +
-    "send it whole, or declare the call with hc.effect()."
-  );
+/** The same options with another body; no getter of theirs is called. */
+function withBody(init: Init, body: unknown): Init {
+  const descriptors = Object.getOwnPropertyDescriptors(init);
+  const given = { value: body, writable: true, enumerable: true, configurable: true };
+  return Object.create(Object.getPrototypeOf(init) as object | null, { ...descriptors, body: given }) as Init;
 }

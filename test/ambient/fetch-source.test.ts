@@ -1,6 +1,7 @@
 /** Exchanges by `fetch` are recorded without being declared, and replayed without a connection. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import net, { type AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
 import { context } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
@@ -387,21 +388,99 @@ test("credentials are not recorded", async () => {
   expect(Buffer.from(stored!.bytes).includes("text/plain")).toBe(true);
 });
 
-test("a body that is sent as a stream is a doubt, and the capsule says so", async () => {
-  const { url } = await serve((request, response) => request.pipe(response));
-  const hc = instance();
-  const entry = hc.pipeline({ name: "entry" }, async () => {
-    const body = new ReadableStream({
-      start(controller) {
-        controller.enqueue(new TextEncoder().encode("sent"));
-        controller.close();
+describe("a body that is sent as a stream", () => {
+  async function* produce(pieces: number): AsyncGenerator<Uint8Array> {
+    for (let piece = 0; piece < pieces; piece++) {
+      await wait(1);
+      yield new TextEncoder().encode(`${piece}:${Math.random()};`);
+    }
+  }
+  const web = (pieces: number): ReadableStream<Uint8Array> => {
+    const source = produce(pieces);
+    return new ReadableStream({
+      async pull(controller) {
+        const { done, value } = await source.next();
+        if (done === true) controller.close();
+        else controller.enqueue(value);
       },
     });
-    return (await fetch(url, { method: "POST", body, duplex: "half" })).text();
+  };
+  const kinds: Readonly<Record<string, (pieces: number) => unknown>> = {
+    "of the web": web,
+    "of Node": (pieces) => Readable.from(produce(pieces)),
+    "a generator": produce,
+    "through a transformation": (pieces) => web(pieces).pipeThrough(new TransformStream()),
+  };
+  for (const [kind, make] of Object.entries(kinds)) {
+    test(`G4: ${kind}: when it is read is part of the order, and what is sent is compared`, async () => {
+      const { url } = await serve((request, response) => request.pipe(response));
+      const hc = instance();
+      const send = async (pieces: number): Promise<unknown> => {
+        const body = make(pieces);
+        const meanwhile = wait(2).then(() => Math.random());
+        const answer = await fetch(url, { method: "POST", body, duplex: "half" } as RequestInit);
+        return [await answer.text(), await meanwhile];
+      };
+      const entry = hc.pipeline({ name: "entry" }, send);
+      for (const pieces of [0, 1, 5]) await entry(pieces);
+      for (const stored of await storedBy(hc)) {
+        expect(readCapsule(stored).replayable).toEqual({ exact: true, reasons: [] });
+        const result = await replay(stored, entry);
+        expect(result.verdict, explain(result)).toBe("identical");
+        const other = hc.pipeline({ name: "entry" }, (count: number) => send(count + 1));
+        expect((await replay(stored, other)).verdict).toBe("diverged");
+      }
+    });
+  }
+
+  test("G2: one that fails, and a server that does not read it", async () => {
+    const { url } = await serve((_request, response) => {
+      response.writeHead(413, { connection: "close" });
+      response.end("too much");
+    });
+    const hc = instance();
+    const failing = hc.pipeline({ name: "failing" }, async () => {
+      const body = new ReadableStream({
+        async pull() {
+          await wait(1);
+          throw new RangeError("no more");
+        },
+      });
+      return fetch(url, { method: "POST", body, duplex: "half" } as RequestInit).then(
+        () => "sent",
+        () => "failed",
+      );
+    });
+    const refused = hc.pipeline({ name: "refused" }, async () => {
+      const answer = fetch(url, { method: "POST", body: web(50), duplex: "half" } as RequestInit);
+      return answer.then(
+        ({ status }) => status,
+        () => "cut off",
+      );
+    });
+    await failing();
+    await refused();
+    for (const stored of await storedBy(hc)) {
+      const result = await replay(stored, stored.summary.pipeline === "failing" ? failing : refused);
+      expect(result.verdict, explain(result)).toBe("identical");
+    }
   });
-  expect(await entry()).toBe("sent");
-  const { replayable } = await onlyCapsuleOf(hc);
-  expect(replayable).toMatchObject({ exact: false, reasons: [{ code: "lost", name: "fetch" }] });
+
+  test("forms are sent as they are", async () => {
+    const { url } = await serve((request, response) => request.pipe(response));
+    const hc = instance();
+    const entry = hc.pipeline({ name: "entry" }, async () => {
+      const form = new FormData();
+      form.append("name", "value");
+      form.append("file", new Blob(["content"]), "a.txt");
+      const text = await (await fetch(url, { method: "POST", body: form })).text();
+      return text.includes("content");
+    });
+    expect(await entry()).toBe(true);
+    const [stored] = await storedBy(hc);
+    expect(readCapsule(stored!).replayable.exact).toBe(true);
+    expect((await replay(stored!, entry)).verdict).toBe("identical");
+  });
 });
 
 test("G1: outside of runs, inside of effects, and where it is not captured, fetch is itself", async () => {
