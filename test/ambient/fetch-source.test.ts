@@ -446,13 +446,13 @@ describe("a body that is sent as a stream", () => {
           throw new RangeError("no more");
         },
       });
-      return fetch(url, { method: "POST", body, duplex: "half" } as RequestInit).then(
+      return fetch(url, { method: "POST", body, duplex: "half" }).then(
         () => "sent",
         () => "failed",
       );
     });
     const refused = hc.pipeline({ name: "refused" }, async () => {
-      const answer = fetch(url, { method: "POST", body: web(50), duplex: "half" } as RequestInit);
+      const answer = fetch(url, { method: "POST", body: web(50), duplex: "half" });
       return answer.then(
         ({ status }) => status,
         () => "cut off",
