@@ -8,7 +8,6 @@
  *    outside its table, so whoever holds a `Capsule` may follow them blindly.
  */
 import { crc32 } from "node:zlib";
-import { decode } from "cborg";
 import { HindcastError, isHindcastError } from "../errors.js";
 import {
   CAPSULE_FORMAT,
@@ -24,6 +23,7 @@ import {
   type Version,
   type ViolationRecord,
 } from "./capsule.js";
+import { decodeItem } from "./decode-item.js";
 import { type ClassTable, decodeOptions, decodeValue, TEXT_TAGS } from "./decode-value.js";
 import { CborReader } from "./cbor-reader.js";
 import { CborWriter, TAG } from "./encode-value.js";
@@ -50,7 +50,7 @@ export function decodeCapsule(bytes: Uint8Array): Capsule {
   const { format, body } = open(bytes);
   try {
     const { tables, rest } = tablesOf(body);
-    return fromWire(record(decode(rest, decodeOptions(TEXT_TAGS)), "body"), tables, format);
+    return fromWire(record(decodeItem(rest, decodeOptions(TEXT_TAGS)), "body"), tables, format);
   } catch (cause) {
     if (isHindcastError(cause)) throw cause;
     throw damaged("its body is not CBOR", cause);
@@ -142,7 +142,7 @@ function open(bytes: Uint8Array): { readonly format: number; readonly body: Uint
   let envelope: unknown;
   const tags = { [TAG.selfDescribed]: (content: () => unknown) => content() };
   try {
-    envelope = decode(bytes, decodeOptions(tags));
+    envelope = decodeItem(bytes, decodeOptions(tags));
   } catch (cause) {
     throw damaged(bytes.byteLength === 0 ? "it is empty" : "its envelope cannot be read", cause);
   }
@@ -371,7 +371,7 @@ function textFromWire(reader: CborReader): string | undefined {
   const plain = reader.text();
   if (plain !== undefined) return plain;
   reader.position = start;
-  const value: unknown = decode(reader.item(), decodeOptions(TEXT_TAGS));
+  const value: unknown = decodeItem(reader.item(), decodeOptions(TEXT_TAGS));
   return typeof value === "string" ? value : undefined;
 }
 

@@ -6,8 +6,9 @@
  * 1. Hostile bytes give a `capsule-damaged` error and nothing else.
  * 2. A key named `__proto__` is an own property, never a prototype.
  */
-import { type DecodeOptions, decode, type TagDecoder } from "cborg";
+import type { DecodeOptions, TagDecoder } from "cborg";
 import { HindcastError } from "../errors.js";
+import { decodeItem } from "./decode-item.js";
 import { HOLE, NAMED, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
 import { TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
 import { isMarkerReason, Marker } from "./marker.js";
@@ -77,7 +78,7 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = NO_CLASSES)
     return value;
   };
   try {
-    const value: unknown = decode(bytes, decodeOptions(tags));
+    const value: unknown = decodeItem(bytes, decodeOptions(tags));
     const visited = new Set<object>();
     const finished = unfinished ? finish(value, shared, visited) : value;
     for (const { abort, reason } of aborts) abort(unfinished ? finish(reason, shared, visited) : reason);
@@ -124,7 +125,7 @@ function isPrimitive(bytes: Uint8Array): boolean {
 
 function decodePlain(bytes: Uint8Array): unknown {
   try {
-    return decode(bytes, PLAIN);
+    return decodeItem(bytes, PLAIN);
   } catch (cause) {
     throw damagedValue(cause);
   }
@@ -149,7 +150,13 @@ export const TEXT_TAGS: NonNullable<DecodeOptions["tags"]> = {
 
 /** How this library reads CBOR, with the given meaning for tags. */
 export function decodeOptions(tags: NonNullable<DecodeOptions["tags"]>): DecodeOptions {
-  return { allowIndefinite: false, allowUndefined: true, tags, rejectDuplicateMapKeys: true };
+  return {
+    allowBigInt: true,
+    allowIndefinite: false,
+    allowUndefined: true,
+    tags,
+    rejectDuplicateMapKeys: true,
+  };
 }
 
 const [MAJOR_UNSIGNED, MAJOR_NEGATIVE, MAJOR_TEXT, MAJOR_SIMPLE] = [0, 1, 3, 7];

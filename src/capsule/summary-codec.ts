@@ -1,7 +1,7 @@
 /** A capsule's summary as bytes, for stores that keep the two side by side. */
-import { decode } from "cborg";
 import { HindcastError } from "../errors.js";
 import type { CapsuleSummary } from "./capsule.js";
+import { decodeItem } from "./decode-item.js";
 import { decodeOptions, TEXT_TAGS } from "./decode-value.js";
 import { CborWriter } from "./encode-value.js";
 import type { Scratch } from "./scratch.js";
@@ -142,7 +142,7 @@ function fillIn(template: Template, summary: CapsuleSummary, bytes: Buffer, from
 export function decodeSummary(bytes: Uint8Array): CapsuleSummary {
   let wire: unknown;
   try {
-    wire = decode(bytes, decodeOptions(TEXT_TAGS));
+    wire = decodeItem(bytes, decodeOptions(TEXT_TAGS));
   } catch (cause) {
     throw new HindcastError("capsule-damaged", "A capsule's summary cannot be read: its bytes are damaged.", {
       cause,

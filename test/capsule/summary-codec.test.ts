@@ -7,7 +7,7 @@ import { Scratch } from "../../src/capsule/scratch.js";
 import { decodeSummary, encodeSummary, SummaryEncoder } from "../../src/capsule/summary-codec.js";
 
 const names = fc.oneof(
-  fc.constantFrom("approve-loan", "naïve 🙂", "", "cut in half \ud83d", "a".repeat(300)),
+  fc.constantFrom("approve-loan", "naïve 🙂", "", "\uFEFFmarked", "cut in half \ud83d", "a".repeat(300)),
   fc.string({ unit: "binary" }),
 );
 const numbers = fc.oneof(

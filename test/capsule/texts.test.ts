@@ -83,3 +83,24 @@ test("texts with half a pair, or with the character that replaces one, come back
     { numRuns: 300 },
   );
 }, 60_000);
+
+test("a text that begins with U+FEFF keeps it, wherever it stands", () => {
+  const text = fc
+    .tuple(fc.constantFrom("", "\uFEFF", "\uFEFF\uFEFF"), fc.string({ unit: "binary", maxLength: 400 }))
+    .map(([mark, rest]) => mark + rest);
+  fc.assert(
+    fc.property(text, fc.uniqueArray(text, { maxLength: 5 }), (whole, keys) => {
+      const value = {
+        list: [whole],
+        keys: Object.fromEntries(keys.map((key) => [key, key])),
+        map: new Map([[whole, 1]]),
+      };
+      const decoded = decodeValue(encodeValue(takeSnapshot(value, DEFAULT_LIMITS))) as typeof value;
+      expect(decodeValue(encodeValue(takeSnapshot(whole, DEFAULT_LIMITS)))).toBe(whole);
+      expect(decoded.list).toEqual([whole]);
+      expect(Object.entries(decoded.keys)).toEqual(Object.entries(value.keys));
+      expect([...decoded.map.keys()]).toEqual([whole]);
+    }),
+    { numRuns: 500 },
+  );
+});
