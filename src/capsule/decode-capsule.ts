@@ -29,6 +29,7 @@ import { CborReader } from "./cbor-reader.js";
 import { CborWriter, TAG } from "./encode-value.js";
 import type { Environment } from "./environment.js";
 import type { Limits } from "./limits.js";
+import type { TellMissing } from "./missing-parts.js";
 import { index, integer, list, misshapen, oneOf, optional, record, text, time } from "./shape.js";
 import {
   ENVELOPE_NAME,
@@ -134,8 +135,13 @@ function mapHead(entries: number): Uint8Array {
 }
 
 /** The value at a reference, decoded anew at each call. */
-export function valueAt(capsule: Capsule, reference: number, classes?: ClassTable): unknown {
-  return decodeValue(capsule.values[reference] as Uint8Array, classes);
+export function valueAt(
+  capsule: Capsule,
+  reference: number,
+  classes?: ClassTable,
+  tell?: TellMissing,
+): unknown {
+  return decodeValue(capsule.values[reference] as Uint8Array, classes, tell);
 }
 
 function open(bytes: Uint8Array): { readonly format: number; readonly body: Uint8Array } {

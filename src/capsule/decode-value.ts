@@ -8,10 +8,12 @@
  */
 import type { DecodeOptions, TagDecoder } from "cborg";
 import { HindcastError } from "../errors.js";
+import { formatPath } from "../json-path.js";
 import { decodeItem } from "./decode-item.js";
 import { HOLE, NAMED, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
 import { TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
 import { isMarkerReason, Marker } from "./marker.js";
+import { tellingMissing, tellingPrototype, type TellMissing } from "./missing-parts.js";
 import { RecordedHandle } from "./recorded-handle.js";
 import { isExchangeKind, isStreamKind, RecordedStream } from "./recorded-stream.js";
 import {
@@ -46,8 +48,15 @@ interface Abort {
   readonly reason: unknown;
 }
 
-/** The value of `bytes`. Throws `capsule-damaged` where they are not what this library writes. */
-export function decodeValue(bytes: Uint8Array, classes: ClassTable = NO_CLASSES): unknown {
+/**
+ * The value of `bytes`. Where `tell` is given, it is told of each missing part that somebody reads; otherwise markers
+ * stand there. Throws `capsule-damaged` where the bytes are not what this library writes.
+ */
+export function decodeValue(
+  bytes: Uint8Array,
+  classes: ClassTable = NO_CLASSES,
+  tell?: TellMissing,
+): unknown {
   const simple = decodeSimple(bytes);
   if (simple !== NOT_SIMPLE) return simple;
   if (isPrimitive(bytes)) return decodePlain(bytes);
@@ -55,14 +64,19 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = NO_CLASSES)
   // Holes and the ends of cycles can only be put right once the whole value is there, and a signal
   // aborts for good: with its reason as it is then.
   let unfinished = false;
+  let misses = false;
   const aborts: Abort[] = [];
-  const tags = createTags(
+  const tags = createTags({
     classes,
-    () => {
+    aborts,
+    tell,
+    onHole: () => {
       unfinished = true;
     },
-    aborts,
-  );
+    onMarker: () => {
+      misses = true;
+    },
+  });
   tags[TAG.shareable] = (content) => {
     const number = shared.push(undefined) - 1;
     shared[number] = new Unfinished(number);
@@ -82,7 +96,7 @@ export function decodeValue(bytes: Uint8Array, classes: ClassTable = NO_CLASSES)
     const visited = new Set<object>();
     const finished = unfinished ? finish(value, shared, visited) : value;
     for (const { abort, reason } of aborts) abort(unfinished ? finish(reason, shared, visited) : reason);
-    return finished;
+    return misses && tell !== undefined ? tellingMissing(finished, tell, formatPath) : finished;
   } catch (cause) {
     throw damagedValue(cause);
   }
@@ -162,7 +176,16 @@ export function decodeOptions(tags: NonNullable<DecodeOptions["tags"]>): DecodeO
 const [MAJOR_UNSIGNED, MAJOR_NEGATIVE, MAJOR_TEXT, MAJOR_SIMPLE] = [0, 1, 3, 7];
 const PLAIN = decodeOptions({});
 
-function createTags(classes: ClassTable, onHole: () => void, aborts: Abort[]): TagDecoder[] {
+/** What making a value of an item takes. */
+interface Decoding {
+  readonly classes: ClassTable;
+  readonly aborts: Abort[];
+  readonly tell: TellMissing | undefined;
+  readonly onHole: () => void;
+  readonly onMarker: () => void;
+}
+
+function createTags(decoding: Decoding): TagDecoder[] {
   const tags: TagDecoder[] = [];
   tags[TAG.epochTime] = (content) => new Date(Math.round((content() as number) * 1000));
   tags[TAG.extendedTime] = (content) => {
@@ -177,18 +200,19 @@ function createTags(classes: ClassTable, onHole: () => void, aborts: Abort[]): T
   for (const name of TYPED_ARRAY_NAMES) {
     tags[TYPED_ARRAY_TAG[name]] = (content) => typedArray(name, content() as Uint8Array);
   }
-  tags[TAG.namedObject] = (content) => namedObject(content() as unknown[], classes, onHole, aborts);
+  tags[TAG.namedObject] = (content) => namedObject(content() as unknown[], decoding);
   return tags;
 }
 
-function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void, aborts: Abort[]): unknown {
+function namedObject(parts: unknown[], decoding: Decoding): unknown {
   const [name, first, second, third, fourth] = parts;
   switch (name) {
     case NAMED.marker:
       if (!isMarkerReason(first)) throw new TypeError("a marker without a reason");
+      decoding.onMarker();
       return new Marker(first, second as string, third as number | undefined, fourth);
     case NAMED.hole:
-      onHole();
+      decoding.onHole();
       return HOLE;
     case NAMED.utf16:
       return utf16(first);
@@ -206,9 +230,9 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void, 
     case NAMED.arrayBuffer:
       return exactBuffer(first as Uint8Array);
     case NAMED.error:
-      return reviveError(first as string, second as Record<string, unknown>, classes);
+      return reviveError(first as string, second as Record<string, unknown>, decoding);
     case NAMED.instance:
-      return reviveInstance(first as string, second as Record<string, unknown>, classes);
+      return reviveInstance(first as string, second as Record<string, unknown>, decoding);
     case NAMED.headers:
       return reviveHeaders(first as [string, unknown][]);
     case NAMED.formData:
@@ -225,7 +249,7 @@ function namedObject(parts: unknown[], classes: ClassTable, onHole: () => void, 
       return reviveResponse(first as Record<string, unknown>);
     case NAMED.abortSignal: {
       const { signal, abort } = reviveAbortSignal();
-      if (first === true) aborts.push({ abort, reason: second });
+      if (first === true) decoding.aborts.push({ abort, reason: second });
       return signal;
     }
     case NAMED.stream:
@@ -256,7 +280,7 @@ const BUILT_IN_ERRORS: Readonly<Record<string, ErrorConstructor>> = {
   AggregateError: AggregateError as unknown as ErrorConstructor,
 };
 
-function reviveError(type: string, fields: Record<string, unknown>, classes: ClassTable): Error {
+function reviveError(type: string, fields: Record<string, unknown>, { classes, tell }: Decoding): Error {
   if (type === "DOMException") {
     const { message, name, ...rest } = fields;
     const exception = new DOMException(textOf(message), textOf(name));
@@ -273,7 +297,8 @@ function reviveError(type: string, fields: Record<string, unknown>, classes: Cla
   // Made by Error itself, so that it is a native error with a stack; the class comes by its prototype.
   const error = new Error();
   const prototype = builtIn?.prototype ?? (classes.get(type)?.prototype as object | undefined);
-  Object.setPrototypeOf(error, prototype ?? Error.prototype);
+  const unknown = tell === undefined ? Error.prototype : tellingPrototype(type, Error.prototype, tell);
+  Object.setPrototypeOf(error, prototype ?? unknown);
   for (const [key, value] of Object.entries(fields)) {
     const hidden = key === "message" || key === "cause" || key === "errors";
     Object.defineProperty(error, key, { value, writable: true, enumerable: !hidden, configurable: true });
@@ -294,8 +319,11 @@ function reviveError(type: string, fields: Record<string, unknown>, classes: Cla
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
-function reviveInstance(type: string, fields: Record<string, unknown>, classes: ClassTable): object {
-  const prototype = type === "" ? null : (classes.get(type)?.prototype as object | undefined);
+function reviveInstance(type: string, fields: Record<string, unknown>, { classes, tell }: Decoding): object {
+  if (type === "") return Object.setPrototypeOf(fields, null) as object;
+  const known = classes.get(type)?.prototype as object | undefined;
+  const unknown = tell && tellingPrototype(type, Object.prototype, tell);
+  const prototype = known ?? unknown;
   return prototype === undefined ? fields : (Object.setPrototypeOf(fields, prototype) as object);
 }
 

@@ -1,4 +1,5 @@
 /** What is live (a connection, a cursor, a builder) is in a record by what identifies it; what it did is in effects. */
+import type { Marker } from "./marker.js";
 
 /**
  * What was called on a builder and on those that came of it, in order: three entries for each call. The number of
@@ -48,12 +49,12 @@ Object.defineProperty(RecordedHandle.prototype, Symbol.for("nodejs.util.inspect.
   },
 });
 
-const standIns = new WeakMap<object, () => RecordedHandle>();
+const standIns = new WeakMap<object, () => RecordedHandle | Marker>();
 /** Most processes have none, and to look costs every object that is copied. */
 let anyStandIn = false;
 
 /** Notes what is recorded of `live` where it is part of a value. */
-export function setStandIn(live: object, describe: () => RecordedHandle): void {
+export function setStandIn(live: object, describe: () => RecordedHandle | Marker): void {
   anyStandIn = true;
   standIns.set(live, describe);
 }
@@ -64,6 +65,6 @@ export function hasStandIn(value: object): boolean {
 }
 
 /** What is recorded in place of `value`; undefined where it is recorded as what it is. */
-export function standInOf(value: object): RecordedHandle | undefined {
+export function standInOf(value: object): RecordedHandle | Marker | undefined {
   return anyStandIn ? standIns.get(value)?.() : undefined;
 }

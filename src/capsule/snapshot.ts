@@ -56,8 +56,11 @@ export interface Snapshot {
 export interface Loss {
   readonly path: readonly (string | number)[];
   readonly marker: Marker;
-  /** `lost`: it is not there; `class`: its data is, but it would come back as a plain object or error. */
-  readonly kind: "lost" | "class";
+  /**
+   * `told`: a replay is told where it is read (see `missing-parts.ts`); `lost`: it is not there, and reading it tells
+   * nobody; `class`: its data is there, but it would come back without its class, and that tells nobody.
+   */
+  readonly kind: "told" | "lost" | "class";
 }
 
 /** Of 8 objects or fewer, looking through a list is faster than hashing. */
@@ -73,6 +76,8 @@ const COST_OF_HOLE = 17;
 const COST_OF_MARKER = 32;
 const COST_OF_CLASS = 24;
 const NAME_UNITS = 200;
+/** The key of the marker that says that an object goes on. */
+const MARK = "…";
 /** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
 const SPREAD_KEYS = 1_000;
 
@@ -166,7 +171,7 @@ class Copier {
         return this.#lose(new Marker("symbol", (value.description ?? "").slice(0, NAME_UNITS)));
       case "function": {
         const standIn = standInOf(value);
-        if (standIn !== undefined) return this.#handle(standIn, depth);
+        if (standIn !== undefined) return this.#standIn(standIn, depth);
         return this.#lose(new Marker("function", nameOf(value)));
       }
       default:
@@ -207,7 +212,7 @@ class Copier {
     if (depth >= this.#limits.depth) return this.#lose(new Marker("depth", "", depth));
     this.#left -= COST_OF_OBJECT;
     const standIn = standInOf(value);
-    if (standIn !== undefined) return this.#handle(standIn, depth);
+    if (standIn !== undefined) return this.#standIn(standIn, depth);
     const known = this.#seenBefore(value);
     if (known !== undefined) {
       if (this.#shared === undefined) this.#shared = new Set();
@@ -264,11 +269,15 @@ class Copier {
       }
       if (this.#left <= 0 && index + 1 < kept) {
         copy.length = index + 1;
-        copy.push(this.#loseAt(index + 1, new Marker("bytes", "array", length)));
+        const rest = cutMarkerAt(source, index + 1, length) ?? new Marker("bytes", "array", length);
+        copy.push(this.#loseAt(index + 1, rest));
         return copy;
       }
     }
-    if (kept < length) copy.push(this.#loseAt(kept, new Marker("entries", "array", length)));
+    if (kept < length) {
+      const rest = cutMarkerAt(source, kept, length) ?? new Marker("entries", "array", length);
+      copy.push(this.#loseAt(kept, rest));
+    }
     return copy;
   }
 
@@ -347,14 +356,20 @@ class Copier {
   /** Drops the fields from the one numbered `kept` on, and says so. */
   #cutFields(copy: Record<string, unknown>, kept: number, limit: "entries" | "bytes"): unknown {
     const keys = Object.keys(copy);
+    const last: unknown = copy[keys.at(-1) as string];
+    // It was cut there when it was recorded, and a replay copies it again.
+    if (kept === keys.length - 1 && last instanceof Marker && last.detail === "object") {
+      this.#note(last, "told");
+      return copy;
+    }
     for (let index = kept; index < keys.length; index++) delete copy[keys[index] as string];
     return this.#mark(copy, new Marker(limit, "object", keys.length));
   }
 
   /** Puts a marker under a key that the value did not have. */
   #mark(copy: Record<string, unknown>, marker: Marker): Record<string, unknown> {
-    let key = "…";
-    while (Object.hasOwn(copy, key)) key += "…";
+    let key = MARK;
+    while (Object.hasOwn(copy, key)) key += MARK;
     this.#path.push(key);
     copy[key] = this.#lose(marker);
     this.#path.pop();
@@ -526,6 +541,10 @@ class Copier {
     return node;
   }
 
+  #standIn(standIn: RecordedHandle | Marker, depth: number): unknown {
+    return standIn instanceof Marker ? this.#lose(this.#marker(standIn)) : this.#handle(standIn, depth);
+  }
+
   #handle({ number, name, type, methods, fields }: RecordedHandle, depth: number): unknown {
     const head = [number, this.#string(name)];
     this.#left -= COST_OF_CLASS;
@@ -549,7 +568,7 @@ class Copier {
     const node = new InstanceNode(name);
     this.#remember(value, node);
     if (name !== "" && !(this.#classes?.has(name) ?? false))
-      this.#note(new Marker("unsupported", name), "class");
+      this.#note(new Marker("unsupported", name), "told");
     this.#fill(node.fields, value, Object.keys(value), depth);
     return node;
   }
@@ -566,11 +585,15 @@ class Copier {
       const count = node.entries.length;
       const limit = this.#limitAt(count);
       if (limit !== undefined) {
-        node.entries.push([this.#lose(new Marker(limit, "Map", sizeOf(Map.prototype, source))), undefined]);
+        const rest = this.#lose(new Marker(limit, "Map", sizeOf(Map.prototype, source)));
+        this.#note(rest, "lost");
+        node.entries.push([rest, undefined]);
         break;
       }
       this.#path.push(typeof key === "string" || typeof key === "number" ? key : count);
-      node.entries.push([this.#copy(key, depth + 1), this.#copy(field, depth + 1)]);
+      const entry: [unknown, unknown] = [this.#copy(key, depth + 1), this.#copy(field, depth + 1)];
+      for (const part of entry) if (part instanceof Marker) this.#note(part, "lost");
+      node.entries.push(entry);
       this.#path.pop();
     }
     return node;
@@ -583,11 +606,15 @@ class Copier {
       const count = node.items.length;
       const limit = this.#limitAt(count);
       if (limit !== undefined) {
-        node.items.push(this.#lose(new Marker(limit, "Set", sizeOf(Set.prototype, source))));
+        const rest = this.#lose(new Marker(limit, "Set", sizeOf(Set.prototype, source)));
+        this.#note(rest, "lost");
+        node.items.push(rest);
         break;
       }
       this.#path.push(count);
-      node.items.push(this.#copy(item, depth + 1));
+      const copied = this.#copy(item, depth + 1);
+      if (copied instanceof Marker) this.#note(copied, "lost");
+      node.items.push(copied);
       this.#path.pop();
     }
     return node;
@@ -600,7 +627,7 @@ class Copier {
     this.#remember(source, node);
     const known =
       BUILT_IN_ERRORS.has(name) || (this.#classes?.has(name) ?? false) || isPlatformError(source, name);
-    if (!known) this.#note(new Marker("unsupported", name), "class");
+    if (!known) this.#note(new Marker("unsupported", name), "told");
     // `message`, `cause` and `errors` are own but not enumerable; a DOMException has its name and message from getters.
     const hidden = ["message", "cause", "errors"].filter((key) => Object.hasOwn(source, key));
     const keys = new Set([
@@ -667,7 +694,7 @@ class Copier {
 
   #lose(marker: Marker): Marker {
     this.#left -= COST_OF_MARKER + marker.detail.length;
-    this.#note(marker, "lost");
+    this.#note(marker, this.#path.length === 0 ? "lost" : "told");
     return marker;
   }
 
@@ -678,14 +705,25 @@ class Copier {
     return marker;
   }
 
-  /** The first place counts, and something lost counts more than a class. */
+  /** The first place counts, of those of the greatest weight. */
   #note(marker: Marker, kind: Loss["kind"]): void {
     const known = this.#loss;
-    if (known === undefined || (known.kind === "class" && kind === "lost")) {
+    if (known === undefined || WEIGHTS[kind] > WEIGHTS[known.kind]) {
       this.#loss = { path: [...this.#path], marker, kind };
     }
   }
 }
+
+/** The marker at the end of a list that was cut when it was recorded: in a replay the same list is copied again. */
+function cutMarkerAt(source: readonly unknown[], index: number, length: number): Marker | undefined {
+  if (index !== length - 1) return undefined;
+  const descriptor = Object.getOwnPropertyDescriptor(source, index);
+  const standIn = descriptor?.get && standInOf(descriptor.get);
+  const last: unknown = standIn ?? descriptor?.value;
+  return last instanceof Marker && last.detail === "array" ? last : undefined;
+}
+
+const WEIGHTS: Readonly<Record<Loss["kind"], number>> = { told: 0, class: 1, lost: 2 };
 
 const PLATFORM_NODES: Readonly<Record<PlatformName, string>> = {
   Headers: NAMED.headers,

@@ -242,7 +242,9 @@ export class Recording implements RunListener, WakingRun {
     const snapshots = this.#takeAll(input, call.definition.record, isRoot ? comesFromOutside : undefined);
     // What a root is given, a replay must give it again; what a stage is given, the program makes anew.
     if (isRoot) {
-      for (const snapshot of snapshots) this.#judge(snapshot, call.definition.name, "The input of");
+      for (const snapshot of snapshots) {
+        if (!isThing(snapshot)) this.#judge(snapshot, call.definition.name, "The input of");
+      }
     }
     if (isRoot && call.outer !== undefined) this.#outer = outerRuns(call);
     // A run begins by its root, whatever that was called by.
@@ -570,7 +572,8 @@ export class Recording implements RunListener, WakingRun {
   /** Notes why a replay could not give this value back to the program as it was. */
   #judge(held: Held, name: string, what: string): void {
     const loss = typeof held === "object" ? held.loss : undefined;
-    if (loss === undefined || this.reasons.length >= MAXIMUM_REASONS) return;
+    // A replay that reads such a place hears of it; one that does not is exact.
+    if (loss === undefined || loss.kind === "told" || this.reasons.length >= MAXIMUM_REASONS) return;
     const place = loss.path.length === 0 ? "" : ` at ${formatPath(loss.path)}`;
     const remedy = loss.marker.detail.includes(" ") ? "" : ": list the class in hindcast({ classes })";
     const message =
@@ -625,6 +628,12 @@ export class Recording implements RunListener, WakingRun {
   #now(): number {
     return Math.round((monotonicClock() - this.#startedAt) * 1000);
   }
+}
+
+/** A function or a socket as an argument: whatever uses it in a replay hears that it is not there. */
+function isThing(held: Held): boolean {
+  const copy = heldCopy(held);
+  return copy instanceof Marker && (copy.reason === "function" || copy.reason === "unsupported");
 }
 
 /** Runs have few. */

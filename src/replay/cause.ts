@@ -53,6 +53,8 @@ export interface Circumstances {
   readonly changed: ReadonlySet<Condition>;
   /** Whether one is a replay of the other, and not just another run. */
   readonly isReplay: boolean;
+  /** What the replay read that the record does not hold, in a sentence. */
+  readonly missing?: string | undefined;
 }
 
 export interface Explanation {
@@ -83,6 +85,7 @@ export function explainCause(blame: Blame, circumstances: Circumstances): Explan
   }
   const captured = captureChanges(recorded, replayed);
   if (captured.length > 0) return { cause: "capture", why: captureText(captured, circumstances.isReplay) };
+  if (circumstances.missing !== undefined) return { cause: "uncontrolled", why: circumstances.missing };
   if (isExcused(recorded, blame.within)) {
     const reasons = recorded.replayable.reasons.map((reason) => reason.message).join(" ");
     return {

@@ -61,6 +61,8 @@ export interface ComparisonOptions {
   readonly changed: ReadonlySet<Condition>;
   /** Whether one is a replay of the other, and not just another run. */
   readonly isReplay: boolean;
+  /** What the replay read that the record does not hold, in a sentence. */
+  readonly missing?: string | undefined;
   /** Where an event of the replay came from. */
   readonly siteOf: (event: CapsuleEvent) => string | undefined;
 }
@@ -133,6 +135,7 @@ function explained(
     replayed: replayed.capsule,
     changed: options.changed,
     isReplay: options.isReplay,
+    missing: options.missing,
   });
   const divergence = {
     stage,

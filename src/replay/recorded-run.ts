@@ -1,9 +1,10 @@
 import type { CallRecord, Capsule, EffectRecord, OutcomeRecord } from "../capsule/capsule.js";
-import { stageOf } from "../capsule/capsule.js";
+import { rootCall, stageOf } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
 import type { BuilderLog } from "../capsule/recorded-handle.js";
 import type { Outcome } from "../stage/definition.js";
+import type { MissingParts } from "./missing-parts.js";
 
 /** What there is no record of. */
 export const NOT_RECORDED = -1;
@@ -14,13 +15,15 @@ export type SettledOutcome = Exclude<OutcomeRecord, { status: "pending" }>;
 export class RecordedRun {
   readonly capsule: Capsule;
   readonly #classes: ClassTable;
+  readonly #missing: MissingParts;
   #index: Index | undefined;
   /** Behind what was found last: a program mostly does the next thing that is recorded. */
   #nextCall = 0;
   #nextEffect = 0;
   #builders: Set<string> | undefined;
 
-  constructor(capsule: Capsule, classes: ClassTable) {
+  constructor(capsule: Capsule, classes: ClassTable, missing: MissingParts) {
+    this.#missing = missing;
     this.capsule = capsule;
     this.#classes = classes;
   }
@@ -99,15 +102,41 @@ export class RecordedRun {
     return (this.#index ??= indexOf(this.capsule));
   }
 
-  /** A value, decoded anew. */
+  /** A value, decoded anew; undefined where it cannot be read, which is told of. */
   value(reference: number): unknown {
-    return valueAt(this.capsule, reference, this.#classes);
+    try {
+      return valueAt(this.capsule, reference, this.#classes);
+    } catch {
+      this.#missing.unreadable(reference);
+      return undefined;
+    }
   }
 
-  /** The outcome, decoded anew, as a program may change what it is given. */
+  /**
+   * The outcome, decoded anew, as a program may change what it is given. One that cannot be read is told of, and
+   * given as the error that says so.
+   */
   outcome(record: SettledOutcome): Outcome {
-    const value = valueAt(this.capsule, record.value, this.#classes);
+    let value: unknown;
+    try {
+      value = valueAt(this.capsule, record.value, this.#classes, this.#missing.tell);
+    } catch (error) {
+      this.#missing.unreadable(record.value);
+      return { status: "error", error };
+    }
     return record.status === "ok" ? { status: "ok", value } : { status: "error", error: value };
+  }
+
+  /** The arguments that the run was called with, decoded anew. Tells of one that cannot be read, and throws `capsule-damaged`. */
+  input(): unknown[] {
+    return rootCall(this.capsule).input.map((reference) => {
+      try {
+        return valueAt(this.capsule, reference, this.#classes, this.#missing.tell);
+      } catch (error) {
+        this.#missing.unreadable(reference);
+        throw error;
+      }
+    });
   }
 }
 

@@ -21,6 +21,7 @@ import { ComparedRun, type IsStageReplaced } from "./compared-run.js";
 import { RunningComparison } from "./running-comparison.js";
 import { type ConditionOptions, type Conditions, conditionsOf } from "./conditions.js";
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
+import { MissingParts } from "./missing-parts.js";
 import { type CapsuleSource, readCapsule } from "./read-capsule.js";
 import type { ReplayOutcome } from "./replay-outcome.js";
 import { recordedCaptures, refusal } from "./recorded-captures.js";
@@ -122,7 +123,8 @@ export async function replay<F extends AnyFunction>(
   const substitutes = new Substitutes(capsule, options);
   const conditions = conditionsOf(capsule, options);
   const isSame = sameNumber(options.tolerance, "replay({ tolerance })");
-  const recorded = new RecordedRun(conditions.capsule, host.classes);
+  const missing = new MissingParts();
+  const recorded = new RecordedRun(conditions.capsule, host.classes, missing);
   const captures = await recordedCaptures(capsule, host.captures);
 
   let stuck = (): void => undefined;
@@ -192,7 +194,9 @@ export async function replay<F extends AnyFunction>(
     ]));
   // A replay that was given up is over, though its program may go on, and into the same recording.
   const asRecorded = comparison.isSame && recording.closed;
-  const divergence = asRecorded
+  const recordedEnd = recordedOutcome(capsule, host, missing);
+  const isBlind = asRecorded || missing.isUnreadable;
+  const divergence = isBlind
     ? undefined
     : firstDivergence(capsule, child(), {
         isStageReplaced,
@@ -200,12 +204,14 @@ export async function replay<F extends AnyFunction>(
         isSame,
         changed: conditions.changed,
         isReplay: true,
+        missing: missing.message,
         siteOf: ({ kind, index }) => sites.of(kind, index),
       });
   const result: Replayed<unknown> = {
     outcome: outcome === "streamed" ? outcomeOf(child(), host.classes) : outcome,
-    recorded: outcomeOf(capsule, host.classes),
-    sameOutcome: isKnown ? asRecorded || sameOutcome(capsule, child(), isSame) : undefined,
+    recorded: recordedEnd,
+    sameOutcome:
+      isKnown && !missing.isUnreadable ? asRecorded || sameOutcome(capsule, child(), isSame) : undefined,
     given,
     environment: compareEnvironments(capsule.environment, currentEnvironment()),
     changes,
@@ -217,7 +223,7 @@ export async function replay<F extends AnyFunction>(
   };
   // The value is what the entry just returned.
   const isWhatIf = conditions.changes.length > 0 || substitutes.isWhatIf;
-  return conclude(capsule, result, divergence, isWhatIf) as ReplayResult<Awaited<ReturnType<F>>>;
+  return conclude(capsule, result, divergence, missing, isWhatIf) as ReplayResult<Awaited<ReturnType<F>>>;
 }
 
 /** Adds the verdict to `result`. Not a copy: its capsule is made when somebody asks for it. */
@@ -225,11 +231,15 @@ function conclude(
   capsule: Capsule,
   result: Replayed<unknown>,
   divergence: Divergence | undefined,
+  missing: MissingParts,
   isWhatIf: boolean,
 ): ReplayResult {
-  // Where the capsule says that it is exact, what it does not hold is a finding, and no excuse.
-  if (divergence?.cause === "uncontrolled" && !capsule.replayable.exact) {
-    const reasons = capsule.replayable.reasons.map((reason) => reason.message).join(" ");
+  // Where the capsule says that it is exact, what it does not hold is a finding, and no excuse; unless it was read.
+  const isExcused =
+    divergence?.cause === "uncontrolled" && (!capsule.replayable.exact || missing.message !== undefined);
+  if (isExcused || missing.isUnreadable) {
+    const said = capsule.replayable.reasons.map((reason) => reason.message);
+    const reasons = (missing.message === undefined ? said : [missing.message, ...said]).join(" ");
     const message = `The capsule does not hold all that the program needs, so nothing can be concluded. ${reasons}`;
     return Object.assign(result, {
       verdict: "unresolved" as const,
@@ -267,6 +277,17 @@ function conclude(
   return Object.assign(result, { verdict: "identical" as const });
 }
 
+/** How the recorded run ended. A value that cannot be read is told of, and given as the error that says so. */
+function recordedOutcome(capsule: Capsule, { classes }: ReplayHost, missing: MissingParts): ReplayOutcome {
+  try {
+    return outcomeOf(capsule, classes);
+  } catch (error) {
+    const { outcome } = rootCall(capsule);
+    if (outcome.status !== "pending") missing.unreadable(outcome.value);
+    return { status: "error", error };
+  }
+}
+
 async function execute(
   host: ReplayHost,
   { definition, body }: Entry,
@@ -294,11 +315,20 @@ async function execute(
   run.trace = capsule.trace;
   const end = new Promise<void>((resolve) => run.atEnd(resolve));
   const recordedInput = (): readonly unknown[] =>
-    convertInput(definition.revive, inputOf(capsule, host.classes), host.recordingOptions.report);
-  const input = conditions.input ?? recordedInput();
+    convertInput(definition.revive, recorded.input(), host.recordingOptions.report);
+  let input: readonly unknown[] = [];
+  let entered = body;
+  try {
+    input = conditions.input ?? recordedInput();
+  } catch (error) {
+    // It has been told of; the program must not run with anything else.
+    entered = () => {
+      throw error;
+    };
+  }
   try {
     const value: unknown = await telemetry.within(() =>
-      callInRun(run, undefined, definition, body, self, input),
+      callInRun(run, undefined, definition, entered, self, input),
     );
     if (run.closed) return { status: "ok", value };
     // A stream: the record tells how it was read.

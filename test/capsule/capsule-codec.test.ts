@@ -113,7 +113,7 @@ describe("G4, G12: a capsule comes back as it was", () => {
       { name: `stage ${half}`, model: () => ({ name: `model ${half}`, version: half, digest: half }) },
       (_input: unknown) => look(),
     );
-    entry({ [half]: new (class Unlisted {})() });
+    entry(new Map([[half, Symbol("lost")]]));
     await hc.flush();
     for await (const { bytes, summary } of store.find()) {
       const capsule = decodeCapsule(bytes);

@@ -801,7 +801,7 @@ describe("G8: what is over a limit has a marker in its place", () => {
     };
     const { decoded, snapshot } = examine(value);
     expect(decoded).toMatchObject({ before: 1, after: { x: 2 }, broken: { reason: "unreadable" } });
-    expect(snapshot.loss).toMatchObject({ path: ["broken"], kind: "lost" });
+    expect(snapshot.loss).toMatchObject({ path: ["broken"], kind: "told" });
   });
 
   test("what throws twice has a marker in both places", () => {

@@ -159,7 +159,7 @@ describe("G7, G8: what is not kept is said", () => {
       new Marker("bytes", "Headers"),
       7,
     ]);
-    expect(snapshot.loss).toMatchObject({ kind: "lost", path: [0] });
+    expect(snapshot.loss).toMatchObject({ kind: "told", path: [0] });
   });
 
   test("a live stream is a marker", () => {

@@ -156,7 +156,7 @@ describe("G3, G4: a value comes back as it was", () => {
   test("an error of a class that is not listed keeps its name and fields, and its loss of class is noted", () => {
     class Unlisted extends TypeError {}
     const snapshot = takeSnapshot(Object.assign(new Unlisted("m"), { code: 7 }), DEFAULT_LIMITS);
-    expect(snapshot.loss).toMatchObject({ kind: "class", path: [] });
+    expect(snapshot.loss).toMatchObject({ kind: "told", path: [] });
     const decoded = decodeValue(encodeValue(snapshot));
     expect(decoded).toBeInstanceOf(Error);
     expect(decoded).toMatchObject({ name: "Unlisted", message: "m", code: 7 });
