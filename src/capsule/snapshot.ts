@@ -718,7 +718,8 @@ class Copier {
 function cutMarkerAt(source: readonly unknown[], index: number, length: number): Marker | undefined {
   if (index !== length - 1) return undefined;
   const descriptor = Object.getOwnPropertyDescriptor(source, index);
-  const standIn = descriptor?.get && standInOf(descriptor.get);
+  const getter: unknown = descriptor && Reflect.get(descriptor, "get");
+  const standIn = typeof getter === "function" ? standInOf(getter) : undefined;
   const last: unknown = standIn ?? descriptor?.value;
   return last instanceof Marker && last.detail === "array" ? last : undefined;
 }
