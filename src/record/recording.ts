@@ -249,7 +249,16 @@ export class Recording implements RunListener, WakingRun {
     if (isRoot && call.outer !== undefined) this.#outer = outerRuns(call);
     // A run begins by its root, whatever that was called by.
     const unprompted = call.parent !== undefined && !this.#prompting.open;
-    if (unprompted) this.#wokenBy(call, `Stage "${call.definition.name}" began`, callSite());
+    if (unprompted) {
+      const site = callSite();
+      const { name } = call.definition;
+      this.#wokenBy(call, `Stage "${name}" began`, site);
+      // Who waited for it is the one that called: what it was given shows there.
+      if (call.parent !== undefined) {
+        const { name: waiting } = call.parent.definition;
+        this.#wokenBy(call.parent, `"${waiting}" waited, and then called stage "${name}"`, site);
+      }
+    }
     this.#calls[call.index] = {
       stage: this.#stageIndex(call),
       parent: call.parent?.index ?? -1,

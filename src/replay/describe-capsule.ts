@@ -10,6 +10,7 @@ import {
 import { valueAt } from "../capsule/decode-capsule.js";
 import { formatPath } from "../json-path.js";
 import { formatValue } from "./format-value.js";
+import { joinedBody, readableBody, textOfBody } from "./readable-body.js";
 
 /** A decision in full, in lines for a person: what ran, on which versions, what it read, what it gave, and when. */
 export function describeCapsule(capsule: Capsule, options: { readonly width?: number } = {}): string {
@@ -25,7 +26,16 @@ export function describeCapsule(capsule: Capsule, options: { readonly width?: nu
     `replay     ${replayable.exact ? "exact" : `may not be exact: ${replayable.reasons.map((reason) => reason.message).join(" ")}`}`,
     "",
   ];
-  for (const event of capsule.events) lines.push(...describeEvent(capsule, event, width));
+  const bodies = receivedBodies(capsule);
+  for (const event of capsule.events) {
+    lines.push(...describeEvent(capsule, event, width));
+    const body = event.kind === "effect-start" ? sentBody(capsule, event.index) : bodies.get(event.index);
+    if (body === undefined || event.kind.startsWith("call")) continue;
+    const { call } = capsule.effects[event.index] as EffectRecord;
+    const what = event.kind === "effect-start" ? "sends" : "body ";
+    for (const line of readableBody(body, width))
+      lines.push(`${clock()} ${indent(capsule, call)}      ${what} ${line}`);
+  }
   for (const violation of capsule.violations) {
     const issues = violation.issues.map(
       (issue) => `${formatPath(issue.path)} expected ${issue.expected}, received ${issue.received}`,
@@ -33,6 +43,40 @@ export function describeCapsule(capsule: Capsule, options: { readonly width?: nu
     lines.push(`violation  ${stageOf(capsule, violation.call).name} ${violation.side}: ${issues.join("; ")}`);
   }
   return lines.join("\n");
+}
+
+/** The body that an exchange sends; undefined where it is empty, or read from somewhere. */
+function sentBody(capsule: Capsule, index: number): unknown {
+  const { name, input } = capsule.effects[index] as EffectRecord;
+  if (name !== "fetch" && name !== "http") return undefined;
+  const asked = input.at(name === "fetch" ? 1 : 0);
+  const request: unknown = asked === undefined ? undefined : valueAt(capsule, asked);
+  const body = (request as { readonly body?: unknown } | null | undefined)?.body;
+  return textOfBody(body) === undefined ? undefined : body;
+}
+
+/** What came of each exchange in pieces, joined: by the last piece. */
+function receivedBodies(capsule: Capsule): ReadonlyMap<number, unknown> {
+  const chunks = new Map<string, unknown[]>();
+  const last = new Map<string, number>();
+  for (const [index, { name, call, outcome, item }] of capsule.effects.entries()) {
+    if (item || !name.endsWith(".stream") || outcome.status !== "ok") continue;
+    const value: unknown = valueAt(capsule, outcome.value);
+    const piece = value as { readonly value?: unknown; readonly chunk?: unknown } | null;
+    const chunk = piece?.chunk ?? piece?.value;
+    if (chunk === undefined) continue;
+    const key = `${call} ${name}`;
+    const list = chunks.get(key) ?? [];
+    list.push(chunk);
+    chunks.set(key, list);
+    last.set(key, index);
+  }
+  const bodies = new Map<number, unknown>();
+  for (const [key, list] of chunks) {
+    const body = joinedBody(list);
+    if (textOfBody(body) !== undefined) bodies.set(last.get(key) as number, body);
+  }
+  return bodies;
 }
 
 function describeParent({ id, changes }: ParentRecord): string {

@@ -9,6 +9,7 @@ import { type Blame, type Cause, explainCause } from "./cause.js";
 import { ComparedRun, effectKey, type IsStageReplaced } from "./compared-run.js";
 import type { Condition } from "./conditions.js";
 import { firstDifference } from "./difference.js";
+import { formatValue } from "./format-value.js";
 import { type NearestEffect, nearestEffect } from "./nearest-effect.js";
 import { differenceOfQuestions } from "./question.js";
 import type { SameNumber } from "./tolerance.js";
@@ -22,6 +23,9 @@ export type DivergencePoint =
   | "effect-input"
   | "effect-result"
   | "order";
+
+/** In which of two runs something was thrown. */
+export type Thrown = "recorded" | "replayed" | "both";
 
 export interface Divergence {
   /** The stage it happened in. */
@@ -39,6 +43,8 @@ export interface Divergence {
   readonly expected: unknown;
   /** What the replay had. */
   readonly actual: unknown;
+  /** In which of the two it is what was thrown. */
+  readonly thrown: Thrown | undefined;
   readonly cause: Cause;
   /** All of it in a sentence. */
   readonly message: string;
@@ -143,6 +149,7 @@ function explained(
     effect: about.effect,
     origin,
     point: about.point,
+    thrown: point.thrown,
     ...difference,
   };
   return {
@@ -171,6 +178,7 @@ interface Point {
   readonly actual: CapsuleEvent | undefined;
   /** Whether the record has no such event. */
   readonly isNew: boolean;
+  readonly thrown: Thrown | undefined;
   /** The effect whose result it is about, such as `fetch#1`. */
   readonly result: string | undefined;
   readonly difference: { readonly path: string; readonly expected: unknown; readonly actual: unknown };
@@ -183,7 +191,10 @@ interface About {
   readonly point: DivergencePoint;
 }
 
-type Found = Pick<Point, "difference"> & { readonly point: DivergencePoint };
+type Found = Pick<Point, "difference"> & {
+  readonly point: DivergencePoint;
+  readonly thrown?: Thrown | undefined;
+};
 
 /** Two runs, side by side. */
 class Comparison {
@@ -218,6 +229,7 @@ class Comparison {
         actor: recorded.path(recorded.actorOf(expected)),
         actual,
         isNew: false,
+        thrown: found.thrown,
         result: resultOf(recorded, expected),
         difference: found.difference,
       }
@@ -253,8 +265,11 @@ class Comparison {
     const [was, is] = [expected && recorded.describe(expected), actual && replayed.describe(actual)];
     // Told of what the replay did where the record has no such thing, and else of what it did not do.
     const isNew = is !== undefined && !recorded.has(is);
+    // A result that is still to be handed over is nobody's doing; a call that has ended in the meantime has not waited.
+    const isEarly =
+      actual?.kind === "call-end" && expected?.kind === "effect-end" && !recorded.isItem(expected);
     const [run, event] =
-      isNew || expected === undefined ? [replayed, actual as CapsuleEvent] : [recorded, expected];
+      isNew || isEarly || expected === undefined ? [replayed, actual as CapsuleEvent] : [recorded, expected];
     // Ends are handed to the program: what it did by itself is what it began, or did not begin.
     const [actingRun, acting] =
       actual !== undefined && actual.kind.endsWith("start") ? [replayed, actual] : [run, event];
@@ -267,6 +282,7 @@ class Comparison {
       actor: actingRun.path(actingRun.actorOf(acting)),
       actual,
       isNew,
+      thrown: undefined,
       result: resultOf(run, event),
       difference: { path: "$", expected: was ?? "the end of the run", actual: is ?? "nothing more" },
     };
@@ -302,11 +318,14 @@ class Comparison {
 
   outcomes(was: OutcomeRecord, is: OutcomeRecord, about: DivergencePoint): Found | undefined {
     if (was.status === "pending" || is.status === "pending") return undefined; // what has ended is not pending
-    const hasThrown = was.status === "error" || is.status === "error";
-    const point = hasThrown && about === "output" ? "error" : about;
-    if (was.status === is.status) return this.#value(was.value, is.value, point);
+    const thrown = thrownIn(was.status === "error", is.status === "error");
+    const point = thrown !== undefined && about === "output" ? "error" : about;
+    if (was.status === is.status) {
+      const found = this.#value(was.value, is.value, point);
+      return found && { ...found, thrown };
+    }
     const [expected, actual] = [this.recorded.value(was.value), this.replayed.value(is.value)];
-    return { point, difference: { path: "$", expected, actual } };
+    return { point, thrown, difference: { path: "$", expected, actual } };
   }
 
   #value(was: number, is: number, point: DivergencePoint): Found | undefined {
@@ -343,23 +362,53 @@ const ITEM_POINTS: Points = { ...POINTS, "effect-start": "order", "effect-end": 
 /** What a stage's own code is to answer for. */
 const OWN_POINTS: ReadonlySet<DivergencePoint> = new Set(["output", "error", "item", "order"]);
 
-function what(
-  divergence: Pick<Divergence, "stage" | "effect" | "point" | "path" | "expected" | "actual">,
+function thrownIn(was: boolean, is: boolean): Thrown | undefined {
+  if (was && is) return "both";
+  if (was) return "recorded";
+  return is ? "replayed" : undefined;
+}
+
+const ERROR_WIDTH = 300;
+const VALUE_WIDTH = 100;
+
+/** What each of the two runs ended with, where one of them threw. */
+function endings(
+  thrown: Thrown,
+  gave: string,
+  { path, expected, actual }: Pick<Divergence, "path" | "expected" | "actual">,
 ): string {
-  const { stage, effect, point, path, expected, actual } = divergence;
+  const error = (value: unknown): string => formatValue(value, ERROR_WIDTH);
+  switch (thrown) {
+    case "both":
+      return `threw another error, first different at ${path}`;
+    case "recorded":
+      return `threw ${error(expected)} in the recording, and in the replay ${gave} ${formatValue(actual, VALUE_WIDTH)}`;
+    case "replayed":
+      return `threw ${error(actual)} in the replay, and in the recording ${gave} ${formatValue(expected, VALUE_WIDTH)}`;
+  }
+}
+
+function what(
+  divergence: Pick<Divergence, "stage" | "effect" | "point" | "path" | "expected" | "actual" | "thrown">,
+): string {
+  const { stage, effect, point, path, expected, actual, thrown } = divergence;
   switch (point) {
     case "input":
       return `Stage "${stage}" was called with another input, first different at ${path}.`;
     case "output":
       return `Stage "${stage}" returned another output, first different at ${path}.`;
     case "item":
-      return `The stream of stage "${stage}" gave another item, first different at ${path}.`;
+      return thrown === undefined
+        ? `The stream of stage "${stage}" gave another item, first different at ${path}.`
+        : `The stream of stage "${stage}" ${endings(thrown, "gave", divergence)}.`;
     case "error":
-      return `Stage "${stage}" ended otherwise: the recording or the replay threw.`;
+      return `Stage "${stage}" ${endings(thrown ?? "both", "returned", divergence)}.`;
     case "effect-input":
       return `Stage "${stage}" called effect "${effect}" with another input, first different at ${path}.`;
     case "effect-result":
-      return `Effect "${effect}" in stage "${stage}" gave another result, first different at ${path}.`;
+      return thrown === undefined
+        ? `Effect "${effect}" in stage "${stage}" gave another result, first different at ${path}.`
+        : `Effect "${effect}" in stage "${stage}" ${endings(thrown, "gave", divergence)}.`;
     case "order":
       return `The program took another way: recorded next was «${String(expected)}», the replay had «${String(actual)}».`;
   }

@@ -1,5 +1,6 @@
 import { effectKey } from "./compared-run.js";
-import type { Divergence } from "./divergence.js";
+import type { Divergence, Thrown } from "./divergence.js";
+import { formatDifference } from "./format-difference.js";
 import { formatValue } from "./format-value.js";
 import type { NearestEffect } from "./nearest-effect.js";
 import type { ReplayResult } from "./replay.js";
@@ -40,11 +41,15 @@ export function explain(result: ReplayResult): string {
 }
 
 function explainDivergence(divergence: Divergence): string[] {
+  const { inJson, expected, actual } = formatDifference(divergence.expected, divergence.actual, WIDTH);
+  const threw = (which: Thrown): string =>
+    divergence.thrown === which || (divergence.thrown === "both" && divergence.path === "$") ? "threw " : "";
   return [
     `cause     ${divergence.cause}`,
     `at        ${divergence.call}${divergence.effect === undefined ? "" : `, effect ${divergence.effect}`}: ${divergence.point} ${divergence.path}`,
-    `expected  ${formatValue(divergence.expected, WIDTH)}`,
-    `actual    ${formatValue(divergence.actual, WIDTH)}`,
+    ...(inJson === undefined ? [] : [`in JSON   ${inJson}`]),
+    `expected  ${threw("recorded")}${expected}`,
+    `actual    ${threw("replayed")}${actual}`,
     `why       ${divergence.message}`,
     ...(divergence.site === undefined ? [] : [`called at ${divergence.site}`]),
     ...(divergence.nearest === undefined ? [] : [`nearest   ${explainNearest(divergence.nearest)}`]),
@@ -55,7 +60,9 @@ function explainNearest({ effect, ordinal, call, difference }: NearestEffect): s
   const which = `recorded in ${call} is ${effectKey({ name: effect, ordinal })}`;
   if (difference === undefined) return `${which}, with the same input`;
   const { path, expected, actual } = difference;
-  return `${which}, with another input at ${path}: recorded ${formatValue(expected, WIDTH)}, called with ${formatValue(actual, WIDTH)}`;
+  const { inJson, expected: was, actual: is } = formatDifference(expected, actual, WIDTH);
+  const where = inJson === undefined ? path : `${path}, in its JSON at ${inJson}`;
+  return `${which}, with another input at ${where}: recorded ${was}, called with ${is}`;
 }
 
 function bothOutcomes(result: ReplayResult): string[] {

@@ -9,6 +9,11 @@ export function formatValue(value: unknown, width = 100): string {
   return cut(oneLine(textOf(value, width)), width);
 }
 
+/** A text as it is, in one line, cut to `width` columns. */
+export function formatText(text: string, width: number): string {
+  return cut(oneLine(text.length > MAXIMUM_UNITS ? text.slice(0, MAXIMUM_UNITS) : text), width);
+}
+
 /** Two values that differ, each in one line of `width` columns: of long ones the part around the first difference. */
 export function formatPair(expected: unknown, actual: unknown, width: number): [string, string] {
   // Long enough that the difference is in it.

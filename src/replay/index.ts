@@ -17,7 +17,7 @@ export { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
 export type { Cause } from "./cause.js";
 export { compareCapsules, type CompareOptions } from "./compare-capsules.js";
 export { describeCapsule } from "./describe-capsule.js";
-export type { Divergence, DivergencePoint } from "./divergence.js";
+export type { Divergence, DivergencePoint, Thrown } from "./divergence.js";
 export { explain } from "./explain.js";
 export type { NearestEffect } from "./nearest-effect.js";
 export { type CapsuleSource, readCapsule } from "./read-capsule.js";

@@ -4,7 +4,7 @@ import { formatPath } from "../json-path.js";
 import type { ObservedCall } from "../stage/seam.js";
 import { effectKey } from "./compared-run.js";
 import type { Difference } from "./difference.js";
-import { formatPair } from "./format-value.js";
+import { formatDifference } from "./format-difference.js";
 
 /** An effect, or a stage that was to be given as recorded, that was asked something else than was recorded. */
 export interface StaleAnswer {
@@ -59,8 +59,9 @@ export function restsOnStale(answers: readonly StaleAnswer[]): boolean {
 export function formatStale({ effect, call, path, expected, actual, given }: StaleAnswer): string {
   const who = effect === undefined ? `stage ${call}` : `effect ${effect} in ${call}`;
   if (path === undefined) return `${who} was asked what is not recorded: ${GIVEN[given]}`;
-  const [was, is] = formatPair(expected, actual, WIDTH);
-  return `${who} was asked ${is} at ${path}, recorded is ${was}: ${GIVEN[given]}`;
+  const { inJson, expected: was, actual: is } = formatDifference(expected, actual, WIDTH);
+  const where = inJson === undefined ? path : `${path}, in its JSON at ${inJson}`;
+  return `${who} was asked ${is} at ${where}, recorded is ${was}: ${GIVEN[given]}`;
 }
 
 const WIDTH = 80;
@@ -74,8 +75,13 @@ const GIVEN: Readonly<Record<StaleAnswer["given"], string>> = {
 export function effectStale(asked: Asked & { readonly difference: Difference }): HindcastError {
   const { call, effect, difference } = asked;
   const stage = call.definition.name;
-  const [was, is] = formatPair(difference.expected, difference.actual, WIDTH);
-  const what = `at ${formatPath(difference.path)} ${is}, where ${was} is recorded`;
+  const {
+    inJson,
+    expected: was,
+    actual: is,
+  } = formatDifference(difference.expected, difference.actual, WIDTH);
+  const path = formatPath(difference.path);
+  const what = `at ${inJson === undefined ? path : `${path}, in its JSON at ${inJson}`}, ${is}, where ${was} is recorded`;
   if (effect === undefined) {
     return new HindcastError(
       "effect-stale",

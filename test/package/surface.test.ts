@@ -140,6 +140,7 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
       "StreamKind",
       "Pace",
       "Substitute",
+      "Thrown",
       "Tolerance",
       "Version",
       "ViolationRecord",
