@@ -27,6 +27,8 @@ const layers: readonly { folders: readonly string[]; siblings?: "may import one 
       "redis",
       "undici",
       "sqlite",
+      "mcp",
+      "knex",
     ],
     siblings: "may import one another",
   },

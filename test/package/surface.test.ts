@@ -98,6 +98,14 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
     values: ["sqliteCapture"],
     types: ["BetterSqlite", "Capture", "NodeSqlite", "SqliteModule"],
   },
+  "hindcast/mcp": {
+    values: ["mcpCapture"],
+    types: ["Capture", "McpClientClass", "McpErrorClass"],
+  },
+  "hindcast/knex": {
+    values: ["knexCapture"],
+    types: ["Capture", "KnexClientClass"],
+  },
   "hindcast/replay": {
     values: [
       "Marker",
