@@ -255,30 +255,32 @@ describe("messages to oneself", () => {
     const logger = { warn: () => undefined };
     await using hc = hindcast({ service: "everyday", logger });
     const { port1, port2 } = new MessageChannel();
+    const sent: number[] = [];
     const got: number[] = [];
     const all = new Promise<void>((done) => {
       port1.on("message", (message: number) => {
         got.push(message);
-        if (got.length === 9) done();
+        if (got.length === 30) done();
       });
     });
-    const program = hc.pipeline({ name: "program" }, async (from: number) => {
-      port2.postMessage(from);
-      await wait(1);
-      port2.postMessage(from + 2);
-      await wait(5);
+    const send = (): void => {
+      sent.push(sent.length);
+      port2.postMessage(sent.length - 1);
+    };
+    const program = hc.pipeline({ name: "program" }, async () => {
+      for (let count = 0; count < 5; count++) {
+        send();
+        await wait(Math.random() * 3);
+      }
     });
-    const running = program(0);
-    port2.postMessage(1);
-    await wait(4);
-    for (const message of [3, 4]) port2.postMessage(message);
-    const other = program(5);
-    port2.postMessage(6);
-    await wait(4);
-    port2.postMessage(8);
-    await Promise.all([running, other, all]);
+    const runs = [program(), program(), program()];
+    for (let count = 0; count < 15; count++) {
+      send();
+      await wait(Math.random() * 2);
+    }
+    await Promise.all([...runs, all]);
     port1.close();
-    expect(got).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(got).toEqual(sent);
   });
 
   test("a message that waits when its run has ended comes", async () => {
