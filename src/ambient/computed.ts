@@ -18,7 +18,7 @@ const NOTHING: Conversion = { output: () => undefined };
 
 /** The next effect of that name in the call, performed in a replay as well. */
 export function nextComputation(call: Parameters<typeof nextEffect>[0], name: string): EffectCall {
-  return { ...nextEffect(call, name), live: true, record: NOTHING };
+  return { ...nextEffect(call, name), live: true, computed: true, record: NOTHING };
 }
 
 /** Stands for a method that gives a promise of what it computes. */

@@ -110,7 +110,10 @@ export class Answering {
     const isFree = place !== NOT_RECORDED && !this.#matching.isGiven(place);
     const parent = this.#matching.parentOf(effect);
     const index = isFree ? place : NOT_RECORDED;
-    const given = parent?.given ?? this.#optionFor(effect);
+    const option = parent?.given ?? this.#optionFor(effect);
+    // There is no value in the record, and nothing outside to keep from: it is computed, also inside of a substitute.
+    const isComputed = effect.computed === true && (option === "recorded" || option === "refused");
+    const given = isComputed ? undefined : option;
     if (given === "refused") return { how: "inside", index: NOT_RECORDED };
     if (given !== undefined && given !== "recorded") {
       this.#replaced.add(keyOf(effect));

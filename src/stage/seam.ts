@@ -93,6 +93,8 @@ export interface EffectCall extends Conversions {
   readonly doubt?: string | undefined;
   /** Whether it is performed in a replay as well, where no option says otherwise: it reaches nothing outside. */
   readonly live?: boolean | undefined;
+  /** Whether it is live because it gives the same for the same: there is no value of it in the record. */
+  readonly computed?: boolean | undefined;
   /** What is recorded before its input: the arguments and steps of the builder that it belongs to. */
   readonly before?: readonly Held[] | undefined;
   /** Whether the program has declared it: what it gives may be live, or a builder. */

@@ -309,6 +309,26 @@ test("G7: a key that must not be exported is not recorded, and the run says so",
   }
 });
 
+test("what is computed is computed in a what-if too, whatever it says of the effect", async () => {
+  const hc = hindcast({ service: "computation" });
+  closing.push(() => hc.close());
+  const pack = hc.tool({ name: "pack" }, async (value: string) => (await promisify(zlib.gzip)(value)).length);
+  const program = hc.pipeline({ name: "program" }, async () => [await pack("first"), await pack(text(100))]);
+  const value = await program();
+  await hc.flush();
+  const other = async (given: string): Promise<number> => (await promisify(zlib.deflateRaw)(given)).length;
+  for await (const stored of hc.store.find({ pipeline: "program" })) {
+    const result = await replay(stored, program, { effects: { "zlib.gzip": "recorded" } });
+    expect(result.outcome).toEqual({ status: "ok", value });
+    const changed = await replay(stored, program, { stages: { pack: other } });
+    expect(changed.outcome).toEqual({
+      status: "ok",
+      value: [zlib.deflateRawSync("first").length, zlib.deflateRawSync(text(100)).length],
+    });
+    expect(changed.stale).toEqual([]);
+  }
+});
+
 test("G4: a prime for Diffie-Hellman is recorded", async () => {
   const hc = hindcast({ service: "computation" });
   closing.push(() => hc.close());
