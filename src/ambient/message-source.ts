@@ -10,6 +10,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import threads, { MessagePort } from "node:worker_threads";
+import { setImmediateOriginal } from "../originals.js";
 import { captured } from "./captured.js";
 import { type Method, nextComputation } from "./computed.js";
 import { patch, resemble, type Undo } from "./patch.js";
@@ -139,9 +140,17 @@ function createDispatch(original: Method): Method {
 }
 
 /** Gives the program what has come, up to the first that waits for its turn. */
-function takeDue({ come }: Inbox): void {
+function takeDue(inbox: Inbox): void {
+  const { come } = inbox;
   for (let first = come[0]; first?.due === true; first = come[0]) {
     come.shift();
-    first.take?.();
+    let taken = false;
+    try {
+      first.take?.();
+      taken = true;
+    } finally {
+      // What the program throws is its own, and keeps nothing from coming.
+      if (!taken && come[0]?.due === true) setImmediateOriginal(takeDue, inbox);
+    }
   }
 }

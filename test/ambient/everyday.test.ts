@@ -299,6 +299,33 @@ describe("messages to oneself", () => {
     expect(got).toEqual(["from a run", "from a run", "from nobody"]);
   });
 
+  test("a listener that throws keeps no message from coming", async () => {
+    await using hc = hindcast({ service: "everyday" });
+    const { port1, port2 } = new MessageChannel();
+    const got: unknown[] = [];
+    const thrown: unknown[] = [];
+    const listeners = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error));
+    port1.on("message", (message) => {
+      got.push(message);
+      if (message === 0) throw new Error("of the listener");
+    });
+    try {
+      await hc.pipeline({ name: "program" }, async () => {
+        for (let message = 0; message < 3; message++) port2.postMessage(message);
+        await wait(5);
+      })();
+      for (let message = 3; message < 6; message++) port2.postMessage(message);
+      await wait(20);
+    } finally {
+      process.removeAllListeners("uncaughtException");
+      for (const listener of listeners) process.on("uncaughtException", listener);
+      port1.close();
+    }
+    expect(got).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(thrown).toHaveLength(1);
+  });
+
   test("the class is what it was, and is put back", async () => {
     const before = [MessageChannel, globalThis.MessageChannel];
     const hc = hindcast({ service: "everyday" });
