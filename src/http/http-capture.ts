@@ -10,13 +10,19 @@ import type { Capture } from "../capture/capture.js";
 import { effectNotRecorded } from "../effects/perform-effect.js";
 import { activeCall, detached } from "../stage/scopes.js";
 import { startExchange, takeOver } from "./exchange.js";
+import { patchHttp2 } from "./http2-requests.js";
 import { type AskedRequest, readAgain, readRequest } from "./request-arguments.js";
 
 /** Captures what clients of `node:http` and `node:https` exchange: `hindcast({ capture: { http: httpCapture() } })`. */
 export function httpCapture(): Capture {
   return {
     name: "http",
-    patch: () => [...patchModule(http), ...patchModule(https), patchAgents(http.Agent.prototype)],
+    patch: () => [
+      ...patchModule(http),
+      ...patchModule(https),
+      patchAgents(http.Agent.prototype),
+      ...patchHttp2(capturing, mustNotReplay),
+    ],
   };
 }
 
