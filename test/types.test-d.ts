@@ -169,6 +169,12 @@ const db = hc.effects("db", client, ["get"]);
 isTrue<Equal<typeof db, typeof client>>();
 // @ts-expect-error no such method
 hc.effects("db", client, ["put"]);
+const described = hc.effects("db", client, { get: { record: { output: ({ id }: { id: string }) => id } } });
+isTrue<Equal<typeof described, typeof client>>();
+// @ts-expect-error no such method
+hc.effects("db", client, { put: {} });
+// @ts-expect-error no such option
+hc.effects("db", client, { get: { name: "x" } });
 
 export { decided, Model, score };
 

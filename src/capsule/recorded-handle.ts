@@ -61,7 +61,7 @@ export function setStandIn(live: object, describe: () => RecordedHandle | Marker
 
 /** Whether something else is recorded in place of `value`. */
 export function hasStandIn(value: object): boolean {
-  return standIns.has(value);
+  return anyStandIn && standIns.has(value);
 }
 
 /** What is recorded in place of `value`; undefined where it is recorded as what it is. */

@@ -9,6 +9,7 @@
  * 3. One thing has one handle, and one number in a run.
  * 4. Outside of runs, and inside of effects, it is the real thing.
  */
+import { types } from "node:util";
 import { RecordedHandle, setStandIn } from "../capsule/recorded-handle.js";
 import type { Host } from "../stage/host.js";
 import type { Run } from "../stage/run.js";
@@ -54,7 +55,7 @@ export function recordedHandle(run: Run, recorded: RecordedHandle, of: string): 
 
 /** What the program gets of an effect's result, and of what a function of its own is given. */
 export function given(
-  { call, name, of, record, revive }: EffectCall,
+  { call, name, of, record, revive, read, lent }: EffectCall,
   value: unknown,
   classes: ReadonlySet<string>,
 ): unknown {
@@ -64,7 +65,9 @@ export function given(
   const run = call.run as Run;
   if (value instanceof RecordedHandle) return recordedHandle(run, value, of ?? name);
   const real = realOf(value) as object;
-  return real !== value || isLive(real, classes) ? handleOf(run, real, name, of ?? name) : value;
+  return real !== value || isLive(real, classes, read === true || lent === true)
+    ? handleOf(run, real, name, of ?? name)
+    : value;
 }
 
 /** How a stream that an effect gave is passed on; undefined for anything else, also for what is more than a stream. */
@@ -164,8 +167,24 @@ class Handle {
       get: (_target, key) => this.#getReal(real, key),
       set: (_target, key, value) => this.#setReal(real, key, value),
       apply: (_target, self, input: unknown[]) => this.#apply(real as AnyFunction, self, input),
+      getPrototypeOf: () => this.#prototypeOf(real),
       ...(isLocked ? throughTo(real) : {}),
     });
+  }
+
+  /** Whoever asks for its class will not find it in a replay. */
+  #prototypeOf(real: object): object | null {
+    const prototype = Object.getPrototypeOf(real) as object | null;
+    const call = activeCallOf(this.#owner);
+    if (call === undefined || call.run.closed || prototype === null || typeof real === "function")
+      return prototype;
+    if (prototype === Object.prototype || types.isProxy(real)) return prototype;
+    call.run.conductor?.doubt?.(
+      this.#name,
+      `What effect "${this.#name}" gave was asked for its class, which a replay cannot give it: ` +
+        `list ${typeOf(real) || "the class"} in hindcast({ classes }).`,
+    );
+    return prototype;
   }
 
   #getReal(real: object, key: PropertyKey): unknown {
@@ -330,6 +349,5 @@ function throughTo(real: object): ProxyHandler<object> {
       return descriptor && { ...descriptor, configurable: true };
     },
     deleteProperty: (_target, key) => Reflect.deleteProperty(real, key),
-    getPrototypeOf: () => Reflect.getPrototypeOf(real),
   };
 }

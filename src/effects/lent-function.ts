@@ -320,7 +320,7 @@ export class LentFunction {
     const { call, conductor, of } = this.#borrower;
     return input.map((value, index) => {
       const name = index === 0 ? this.name : `${this.name}.${index}`;
-      return conductor.give({ call, name, of, ordinal: 0 }, value);
+      return conductor.give({ call, name, of, ordinal: 0, lent: true }, value);
     });
   }
 

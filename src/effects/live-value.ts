@@ -11,9 +11,13 @@ const MAXIMUM_METHODS = 256;
 /** Data of so many parts is looked through before it is told with a handle. */
 const MAXIMUM_PARTS = 20_000;
 const MAXIMUM_DEPTH = 16;
+const MAXIMUM_NAMESPACES = 3;
 
-/** Whether what an effect gave is live. `classes` are those that a replay makes again. */
-export function isLive(value: object, classes: ReadonlySet<string>): boolean {
+/**
+ * Whether what an effect gave is live. `classes` are those that a replay makes again. `deep`: also for what lies in
+ * plain objects, as in `tx.users.find`; for a result in general that would be too much, since many hold a function somewhere.
+ */
+export function isLive(value: object, classes: ReadonlySet<string>, deep = false): boolean {
   try {
     if (typeof value === "function") return true;
     if (Array.isArray(value)) return false;
@@ -21,11 +25,36 @@ export function isLive(value: object, classes: ReadonlySet<string>): boolean {
     if (types.isProxy(value)) return true;
     if (isBuiltIn(value)) return false;
     const prototype = Object.getPrototypeOf(value) as object | null;
-    if (prototype === Object.prototype || prototype === null) return ownMethods(value).length > 0;
+    if (prototype === Object.prototype || prototype === null) {
+      return (
+        ownMethods(value).length > 0 ||
+        holdsStream(value) ||
+        (deep && holdsMethods(value, MAXIMUM_NAMESPACES))
+      );
+    }
     return !classes.has(typeOf(value)) && methodsOf(value).length > 0;
   } catch {
     return false; // a Proxy that throws: whoever uses it will hear of it there
   }
+}
+
+/** Such as the head of a response, with its body. */
+function holdsStream(value: object): boolean {
+  return Object.keys(value).some((key) => {
+    const part: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
+    return part instanceof Readable || part instanceof ReadableStream;
+  });
+}
+
+/** Whether a plain object has a function of its own, or is made of such. */
+function holdsMethods(value: object, depth: number): boolean {
+  if (ownMethods(value).length > 0) return true;
+  if (depth === 0) return false;
+  return Object.keys(value).some((key) => {
+    const part: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
+    if (typeof part !== "object" || part === null || types.isProxy(part)) return false;
+    return Object.getPrototypeOf(part) === Object.prototype && holdsMethods(part, depth - 1);
+  });
 }
 
 /** What streams have besides their items; what has other methods as well is more than a stream. */
@@ -46,8 +75,9 @@ export function isLiveIterable(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   try {
     if (types.isProxy(value)) return !Array.isArray(value);
-    if (types.isGeneratorObject(value) || value instanceof ReadableStream || value instanceof Readable)
-      return false;
+    // A body has more than a stream: `json()`, `text()`.
+    if (value instanceof Readable) return methodsOf(value).includes("json");
+    if (types.isGeneratorObject(value) || value instanceof ReadableStream) return false;
     if (value instanceof RecordedStream || value instanceof Response) return false;
     if (typeof (value as AsyncIterable<unknown>)[Symbol.asyncIterator] !== "function") return false;
     if (Object.prototype.toString.call(value).endsWith("Generator]")) return false;

@@ -45,6 +45,10 @@ export class RecordingConductor implements Conductor {
     return this.#turns.open || this.#turns.waiting;
   }
 
+  doubt(name: string, message: string): void {
+    this.#recording.doubted(name, message);
+  }
+
   turn(body: () => void): void {
     this.#turns.enqueue(body);
   }

@@ -410,6 +410,13 @@ export class Recording implements RunListener, WakingRun {
     if (!this.#closed && entry !== undefined) entry.joined = true;
   }
 
+  /** The program has made use of something that a replay cannot give it. */
+  doubted(name: string, message: string): void {
+    if (this.#closed || this.reasons.length >= MAXIMUM_REASONS) return;
+    if (this.reasons.some((reason) => reason.message === message)) return;
+    (this.#reasons ??= []).push({ code: "class", name, message });
+  }
+
   /** Copies a value that is part of an effect's input to come. */
   hold(value: unknown): Held {
     this.#size += ENTRY_BYTES;

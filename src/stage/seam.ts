@@ -99,6 +99,8 @@ export interface EffectCall extends Conversions {
   readonly before?: readonly Held[] | undefined;
   /** Whether the program has declared it: what it gives may be live, or a builder. */
   readonly declared?: boolean | undefined;
+  /** Whether it calls a function of the program. */
+  readonly lent?: boolean | undefined;
   /** Whether it reads a property of something that an effect gave. */
   readonly read?: boolean | undefined;
   /** What a replay does when the effect has begun and is given as recorded: it calls the functions that it called. */
@@ -168,6 +170,8 @@ export interface Conductor {
   give(effect: EffectCall, value: unknown): unknown;
   /** While recording: whether the program runs because something was handed to it, or something waits to be. */
   readonly isOpen?: () => boolean;
+  /** While recording: notes that a replay may not be exact, since the program makes use of what it cannot give. */
+  readonly doubt?: (name: string, message: string) => void;
   /** While recording: calls `body` in a turn of its own. */
   readonly turn?: (body: () => void) => void;
   /** Runs an effect through `perform`, or gives what is recorded of it. */

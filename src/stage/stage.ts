@@ -11,6 +11,7 @@
 import { types } from "node:util";
 import type { Context } from "@opentelemetry/api";
 import { type Checked, type Contract, type ContractMode, type Side } from "../contract/contract.js";
+import { hasStandIn } from "../capsule/recorded-handle.js";
 import { copyMembers } from "../copy-members.js";
 import { type ContractIssue, ContractViolation, HindcastError } from "../errors.js";
 import type { Definition, Outcome } from "./definition.js";
@@ -273,7 +274,8 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   const kind = typeof value;
   if ((kind !== "object" && kind !== "function") || value === null) return false;
   try {
-    if (value instanceof Promise) return true;
+    // What stands for something live takes it for the program's question.
+    if (!hasStandIn(value as object) && value instanceof Promise) return true;
     return typeof (value as { then?: unknown }).then === "function";
   } catch {
     return false; // a getter or a Proxy that throws: whoever awaits the value will hear of it there

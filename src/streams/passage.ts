@@ -1,6 +1,7 @@
 /** How a stream is passed on, so that whatever is read of it goes by somebody who records it, or replays it. */
 import type { Readable } from "node:stream";
 import { types } from "node:util";
+import { hasStandIn } from "../capsule/recorded-handle.js";
 import { setHead } from "../capsule/recorded-head.js";
 import { RecordedStream, type StreamKind } from "../capsule/recorded-stream.js";
 import type { Conversions } from "../stage/definition.js";
@@ -24,7 +25,8 @@ export interface Passage {
 
 /** How `value` is passed on; undefined where it is no stream, and passes as it is. */
 export function passageOf(value: unknown): Passage | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
+  // What stands for something live stays that, also where it can be iterated.
+  if (typeof value !== "object" || value === null || hasStandIn(value)) return undefined;
   try {
     const kind = streamKindOf(value);
     if (kind !== undefined) return passageOfStream(value, kind);
