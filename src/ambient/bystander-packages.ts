@@ -106,6 +106,17 @@ const WRITING_FILES = ["/contextlines", "/transports/", "/exporters/"];
 const READERS = new Set(["langsmith", "langfuse", "langfuse-core", "langfuse-langchain"]);
 const READER_PREFIXES = ["@langfuse/"];
 
+/** Where readers post what they have to tell, and ask whether they may. */
+export const EXPORTS = [
+  "/runs",
+  "/runs/batch",
+  "/runs/multipart",
+  "/info",
+  "/ingestion",
+  "/v1/traces",
+  "/v1/logs",
+];
+
 /** They ask for whoever calls them. */
 const GO_BETWEENS = new Set([
   "uuid",
@@ -119,6 +130,11 @@ const GO_BETWEENS = new Set([
   "moment",
   "date-format",
   "readable-stream",
+  "eventemitter3",
+  "p-queue",
+  "p-retry",
+  "p-timeout",
+  "retry",
 ]);
 
 /** By the user. */

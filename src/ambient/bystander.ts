@@ -11,12 +11,12 @@
 import { dirname, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CaptureSource } from "../stage/seam.js";
-import { areBystanders, kindOfFileIn, type PackageKind, packageOf } from "./bystander-packages.js";
+import { areBystanders, EXPORTS, kindOfFileIn, type PackageKind, packageOf } from "./bystander-packages.js";
 
 /** This library's own files, built or not; in a bundle nobody can be told from anybody. */
 const OWN = dirname(dirname(fileURLToPath(import.meta.url))) + sep;
 /** The library's own frames come first. */
-const FRAMES = 8;
+const FRAMES = 12;
 /** Of who asks the network, all are looked at. */
 const ALL_FRAMES = 48;
 
@@ -65,6 +65,13 @@ export function isBystander(source: CaptureSource): boolean {
       : look(FRAMES, readerIn) === "bystander";
   if (found) watched.seen = true;
   return found;
+}
+
+/** Whether it is a bystander that posts what it has to tell to `url`, and not a program that reads something through it. */
+export function isExport(url: string): boolean {
+  const end = url.indexOf("?");
+  const path = end < 0 ? url : url.slice(0, end);
+  return EXPORTS.some((exported) => path.endsWith(exported)) && look(FRAMES, readerIn) === "bystander";
 }
 
 type Asker = "bystander" | "program";

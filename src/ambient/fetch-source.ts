@@ -5,6 +5,7 @@
 import { activeCall, detached, isSuspended, suspend } from "../stage/scopes.js";
 import { passageOf } from "../streams/passage.js";
 import { abortsOfBodies } from "../streams/stream-source.js";
+import { isExport } from "./bystander.js";
 import { bystanding, captured, nextEffect } from "./captured.js";
 import { withoutCredentials } from "./credentials.js";
 import { isPropagationHeader } from "./propagation-headers.js";
@@ -20,7 +21,7 @@ export function patchFetch(): Undo[] {
     patch(globalThis, "fetch", (original) =>
       resemble(function fetch(input: Input, init?: Init): Promise<Response> {
         const capture = captured("fetch");
-        if (capture === undefined) {
+        if (capture === undefined || (typeof input === "string" && isExport(input))) {
           const bystander = bystanding("fetch");
           if (outlivesReplay() || bystander?.conductor.replaying === true)
             return new Promise(() => undefined);

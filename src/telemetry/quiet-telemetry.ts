@@ -23,29 +23,34 @@ type Part = "trace" | "metrics" | "logs" | "propagation";
 type Registered = { readonly [name in Part]?: unknown };
 type Table = Record<string, unknown>;
 
-/** What has been looked at last. */
-const known = new Map<Part | "older logs", unknown>();
+/** What has been looked at last. Not a map: it is looked for at the beginning of each run. */
+const known: { [name in Part | "olderLogs"]: unknown } = {
+  trace: undefined,
+  metrics: undefined,
+  logs: undefined,
+  propagation: undefined,
+  olderLogs: undefined,
+};
 
 /** Looks whether something else is registered than before. Of what has been, nothing is done again. */
 export function keepTelemetryQuiet(): void {
   const globals = globalThis as { readonly [API]?: Registered; readonly [LOGS]?: unknown };
-  const { [API]: api, [LOGS]: logs } = globals;
+  const { [API]: api, [LOGS]: olderLogs } = globals;
   if (api !== undefined) {
-    look("trace", api.trace === undefined ? undefined : delegateOf(api.trace), quietTracers);
-    look("metrics", api.metrics, quietMeters);
-    look("logs", api.logs === undefined ? undefined : delegateOf(api.logs), quietLoggers);
-    look("propagation", api.propagation, quietPropagator);
+    const { trace, metrics, logs, propagation } = api;
+    if (trace !== known.trace) look("trace", trace, quietTracers);
+    if (metrics !== known.metrics) look("metrics", metrics, quietMeters);
+    if (logs !== known.logs) look("logs", logs, quietLoggers);
+    if (propagation !== known.propagation) look("propagation", propagation, quietPropagator);
   }
-  if (logs !== undefined) look("older logs", logs, (given) => quietLoggers(provided(given)));
+  if (olderLogs !== known.olderLogs) look("olderLogs", olderLogs, (given) => quietLoggers(provided(given)));
 }
 
-function look(part: Part | "older logs", registered: unknown, quiet: (registered: Table) => void): void {
-  if (registered === known.get(part)) return;
+function look(part: keyof typeof known, registered: unknown, quiet: (registered: Table) => void): void {
   // Before it is tried: what cannot be kept quiet is told once, and not for each run.
-  known.set(part, registered);
-  if (typeof registered === "object" || typeof registered === "function") {
-    if (registered !== null) quiet(registered as Table);
-  }
+  known[part] = registered;
+  if (typeof registered === "function") quiet(registered as unknown as Table);
+  else if (typeof registered === "object" && registered !== null) quiet(delegateOf(registered) as Table);
 }
 
 /** Where the API hands on what is registered, the thing itself. */

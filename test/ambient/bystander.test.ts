@@ -198,3 +198,35 @@ test("a package that the user names, and a function that is declared", async () 
   expect(() => hindcast({ service: "bystanders", bystanders: "pino" as never })).toThrow("names of packages");
   await hc.close();
 });
+
+test("G5: what a client posts about a run is no part of it; what a program reads through the client is", async () => {
+  const paths: string[] = [];
+  const server = http.createServer((request, response) => {
+    paths.push(String(request.url));
+    response.end(String(Math.random()));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = moduleOf(
+    "langsmith",
+    "client.mjs",
+    "export async function ask(url) { await null; return await (await fetch(url)).text(); }",
+  );
+  const { ask } = (await import(/* @vite-ignore */ client)) as { ask: (of: string) => Promise<string> };
+  const hc = hindcast({ service: "bystanders" });
+  const entry = hc.pipeline({ name: "program" }, async () => {
+    void ask(`${url}/runs/batch?a=1`);
+    return await ask(`${url}/prompts/mine`);
+  });
+  await entry();
+  await hc.flush();
+  for await (const stored of hc.store.find()) {
+    const capsule = readCapsule(stored);
+    expect(capsule.replayable.reasons).toEqual([]);
+    expect(capsule.effects.filter(({ name }) => name === "fetch")).toHaveLength(1);
+    expect((await replay(capsule, entry)).verdict).toBe("identical");
+  }
+  expect(paths.sort()).toEqual(["/prompts/mine", "/runs/batch?a=1"]);
+  server.close().closeAllConnections();
+  await hc.close();
+});
