@@ -1,6 +1,7 @@
 /** What becomes of telemetry in a replay, by its options. */
 import { type Capsule, runIdOf } from "../capsule/capsule.js";
 import type { FailureSource, RunListener } from "../stage/seam.js";
+import { keepSentryOutOfReplays } from "../telemetry/quiet-sentry.js";
 import { keepTelemetryQuiet } from "../telemetry/quiet-telemetry.js";
 import { inReplay } from "../telemetry/replayed-telemetry.js";
 import { createSpanListener } from "../telemetry/spans.js";
@@ -33,6 +34,7 @@ export function telemetryOfReplay(
   const listeners: RunListener[] = [];
   try {
     keepTelemetryQuiet();
+    keepSentryOutOfReplays();
     const listener = spans ? createSpanListener(LIBRARY_VERSION) : undefined;
     if (listener !== undefined) listeners.push(listener);
   } catch (error) {

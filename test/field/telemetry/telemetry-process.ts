@@ -200,6 +200,7 @@ for await (const stored of hc.store.find()) {
     program.why ??= [...capsule.replayable.reasons.map(({ message }) => message), explain(result)].join("\n");
   }
 }
+await flushSpans();
 const summary: TelemetryReport = {
   programs: report,
   connections: connections - (mode === "record" ? recording : 0),
