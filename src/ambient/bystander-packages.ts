@@ -107,7 +107,7 @@ const READERS = new Set(["langsmith", "langfuse", "langfuse-core", "langfuse-lan
 const READER_PREFIXES = ["@langfuse/"];
 
 /** Where readers post what they have to tell, and ask whether they may. */
-export const EXPORTS = [
+export const EXPORTS: readonly string[] = [
   "/runs",
   "/runs/batch",
   "/runs/multipart",
