@@ -21,6 +21,8 @@ import { ComparedRun, type IsStageReplaced } from "./compared-run.js";
 import { RunningComparison } from "./running-comparison.js";
 import { type ConditionOptions, type Conditions, conditionsOf } from "./conditions.js";
 import { type Divergence, firstDivergence, sameOutcome } from "./divergence.js";
+import type { HiddenOutput } from "./hidden-state.js";
+import { formatPath } from "../json-path.js";
 import { MissingParts } from "./missing-parts.js";
 import { type CapsuleSource, readCapsule } from "./read-capsule.js";
 import type { ReplayOutcome } from "./replay-outcome.js";
@@ -83,10 +85,11 @@ export type ReplayResult<Value = unknown> =
   | (Replayed<Value> & {
       readonly verdict: "unresolved";
       /**
-       * `incomplete`: the capsule does not hold all that the program needs; `stale`: a what-if asked what the record has
-       * no answer to, and was refused or given the answer to another question; `stalled`: the replay did not come to an end.
+       * `incomplete`: the capsule does not hold all that the program needs; `opaque`: all that is recorded is the same, and a
+       * stage gave something that no record can hold; `stale`: a what-if asked what the record has no answer to, and was
+       * refused or given the answer to another question; `stalled`: the replay did not come to an end.
        */
-      readonly reason: "incomplete" | "stale" | "stalled";
+      readonly reason: "incomplete" | "opaque" | "stale" | "stalled";
       readonly message: string;
       readonly divergence: Divergence | undefined;
     });
@@ -195,6 +198,9 @@ export async function replay<F extends AnyFunction>(
   // A replay that was given up is over, though its program may go on, and into the same recording.
   const asRecorded = comparison.isSame && recording.closed;
   const recordedEnd = recordedOutcome(capsule, host, missing);
+  // Where a difference could not be seen, that none was seen says nothing.
+  const isSameEnd = (): boolean | undefined =>
+    (asRecorded || sameOutcome(capsule, child(), isSame)) && (conductor.hidden === undefined || undefined);
   const isBlind = asRecorded || missing.isUnreadable;
   const divergence = isBlind
     ? undefined
@@ -210,8 +216,7 @@ export async function replay<F extends AnyFunction>(
   const result: Replayed<unknown> = {
     outcome: outcome === "streamed" ? outcomeOf(child(), host.classes) : outcome,
     recorded: recordedEnd,
-    sameOutcome:
-      isKnown && !missing.isUnreadable ? asRecorded || sameOutcome(capsule, child(), isSame) : undefined,
+    sameOutcome: isKnown && !missing.isUnreadable ? isSameEnd() : undefined,
     given,
     environment: compareEnvironments(capsule.environment, currentEnvironment()),
     changes,
@@ -223,7 +228,9 @@ export async function replay<F extends AnyFunction>(
   };
   // The value is what the entry just returned.
   const isWhatIf = conditions.changes.length > 0 || substitutes.isWhatIf;
-  return conclude(capsule, result, divergence, missing, isWhatIf) as ReplayResult<Awaited<ReturnType<F>>>;
+  return conclude(capsule, result, divergence, missing, conductor.hidden, isWhatIf) as ReplayResult<
+    Awaited<ReturnType<F>>
+  >;
 }
 
 /** Adds the verdict to `result`. Not a copy: its capsule is made when somebody asks for it. */
@@ -232,6 +239,7 @@ function conclude(
   result: Replayed<unknown>,
   divergence: Divergence | undefined,
   missing: MissingParts,
+  hidden: HiddenOutput | undefined,
   isWhatIf: boolean,
 ): ReplayResult {
   // Where the capsule says that it is exact, what it does not hold is a finding, and no excuse; unless it was read.
@@ -274,7 +282,23 @@ function conclude(
       divergence: undefined,
     });
   }
+  if (hidden !== undefined) {
+    return Object.assign(result, {
+      verdict: "unresolved" as const,
+      reason: "opaque" as const,
+      message: opaqueMessage(hidden),
+      divergence: undefined,
+    });
+  }
   return Object.assign(result, { verdict: "identical" as const });
+}
+
+function opaqueMessage({ stage, path, what }: HiddenOutput): string {
+  const place = path.length === 0 ? "" : ` at ${formatPath(path)}`;
+  return (
+    `All that is recorded is the same, but what stage "${stage}" gave holds ${what}${place}, which no record can hold, ` +
+    "so it is not known whether that is the same: give the stage `record`, or let it give plain data."
+  );
 }
 
 /** How the recorded run ended. A value that cannot be read is told of, and given as the error that says so. */

@@ -41,6 +41,7 @@ import {
   type UpcomingEffect,
 } from "../stage/seam.js";
 import { suspend } from "../stage/scopes.js";
+import { quietly } from "../stage/quiet.js";
 import { settlePromise, whenSettled } from "../stage/settlement.js";
 import { isThenable } from "../stage/stage.js";
 import { effectStream } from "../streams/effect-stream.js";
@@ -50,6 +51,7 @@ import { type Answer, Answering, type AnsweringOptions } from "./answering.js";
 import { recordedCallAnswer, recordedEffectAnswer, withRecorded } from "./recorded-answer.js";
 import { NOT_RECORDED, type RecordedRun, type SettledOutcome } from "./recorded-run.js";
 import type { StaleAnswer } from "./stale-answers.js";
+import { type HiddenOutput, hiddenStateIn } from "./hidden-state.js";
 import { isReplaced, type Substitute } from "./substitutes.js";
 
 /** How fast a replay goes. */
@@ -114,6 +116,7 @@ export class ReplayingConductor implements Conductor, RunListener {
   #neverSettling = 0;
   /** The next event of the record that has not happened. */
   #cursor = 0;
+  #hidden: HiddenOutput | undefined;
   /** Whether the root did not end in the record, which is then of a replay. */
   readonly #neverEnded: boolean;
   /** Whether a turn is to come, or is under way. */
@@ -190,10 +193,26 @@ export class ReplayingConductor implements Conductor, RunListener {
     this.#poke();
   }
 
-  callEnded(call: ObservedCall): void {
+  callEnded(call: ObservedCall, outcome: Outcome): void {
     const index = this.#match(call);
+    this.#lookAt(call, index, outcome);
     if (index !== NOT_RECORDED) this.#callsEnded[index] = 1;
     this.#poke();
+  }
+
+  /** What a record cannot hold may have changed, and nobody would see it. */
+  #lookAt({ definition: { name, record } }: ObservedCall, index: number, outcome: Outcome): void {
+    if (this.#hidden !== undefined || index === NOT_RECORDED) return;
+    if (record?.output !== undefined && outcome.status === "ok") return;
+    if (this.#optionalCalls[index] === 1 || isReplaced(this.#substituteAt(index))) return;
+    const value = outcome.status === "ok" ? outcome.value : outcome.error;
+    const found = quietly(() => hiddenStateIn(value));
+    if (found !== undefined) this.#hidden = { stage: name, ...found };
+  }
+
+  /** Where a stage gave something of which no record can say whether it is the same. */
+  get hidden(): HiddenOutput | undefined {
+    return this.#hidden;
   }
 
   contractViolated(): void {
