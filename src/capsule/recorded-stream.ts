@@ -27,9 +27,16 @@ export function isStreamKind(kind: unknown): kind is StreamKind {
 /**
  * - `Request`: of the Web, but of a framework's own class
  * - `IncomingMessage`, `ServerResponse`: of `node:http`, or made of one by a framework
+ * - `handler`: what a framework makes around those for its handlers
  * - `function`: what a handler is given beside them to call, such as `next`
  */
-export const EXCHANGE_KINDS = ["Request", "IncomingMessage", "ServerResponse", "function"] as const;
+export const EXCHANGE_KINDS = [
+  "Request",
+  "IncomingMessage",
+  "ServerResponse",
+  "handler",
+  "function",
+] as const;
 export type ExchangeKind = (typeof EXCHANGE_KINDS)[number];
 
 export function isExchangeKind(kind: unknown): kind is ExchangeKind {

@@ -11,6 +11,7 @@ import {
   requestOfFramework,
 } from "../ambient/request-input.js";
 import { isExchangeKind, RecordedStream } from "../capsule/recorded-stream.js";
+import { frameworkObject, isFrameworkObject, replayedObject } from "../http/framework-object.js";
 import { incomingRequest, isIncomingMessage, replayedRequest } from "../http/incoming-request.js";
 import { isServerResponse, replayedResponse, serverResponse } from "../http/server-response.js";
 import { effectStream } from "../streams/effect-stream.js";
@@ -105,7 +106,8 @@ function exchangeOf(value: object): Exchange | undefined {
     if (isIncomingMessage(value)) return incomingRequest(value);
     return isServerResponse(value) ? serverResponse(value) : undefined;
   }
-  return isRequestOfFramework(value) ? requestOfFramework(value) : undefined;
+  if (isRequestOfFramework(value)) return requestOfFramework(value);
+  return isFrameworkObject(value) ? frameworkObject(value) : undefined;
 }
 
 /** What a handler is given to call: `next`. Calling it is an effect; what that sets off is none of the run. */
@@ -140,6 +142,8 @@ function replayed(call: StageCall, conductor: Conductor, index: number, recorded
       return replayedRequest(recorded, call, conductor);
     case "ServerResponse":
       return replayedResponse(recorded, call, conductor);
+    case "handler":
+      return replayedObject(recorded, call, conductor);
     case "function": {
       const made = (...input: unknown[]): unknown => callOut(call, conductor, index, input, () => undefined);
       for (const key of ["name", "length"]) {

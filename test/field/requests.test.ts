@@ -156,3 +156,87 @@ await field("Hono", { packages: ["hono", "@hono/node-server"] }, () => {
     await allIdentical(hc, roots, Object.keys(roots).length);
   });
 });
+
+await field("Fastify", { packages: ["fastify"] }, () => {
+  test("its request and its reply", async () => {
+    const { default: fastify } = await import("fastify");
+    type Request = import("fastify").FastifyRequest;
+    type Reply = import("fastify").FastifyReply;
+    const hc = hindcast({ service: "fastify" });
+    const roots = {
+      returns: hc.pipeline({ name: "returns" }, async (request: Request, reply: Reply) => {
+        await sleep(1);
+        request.log.info("seen");
+        reply.code(201).header("x-own", request.headers["x-own"]);
+        return {
+          query: request.query,
+          parameters: request.params,
+          body: request.body,
+          ip: request.ip,
+          chance: Math.random(),
+        };
+      }),
+      sends: hc.pipeline({ name: "sends" }, (request: Request, reply: Reply) => {
+        void reply.type("text/plain").send(`${request.method} ${request.url} ${Math.random()}`);
+      }),
+    };
+    const app = fastify();
+    app.post("/returns/:id", roots.returns);
+    app.post("/sends", roots.sends);
+    const address = await app.listen({ port: 0, host: "127.0.0.1" });
+    const headers = { "content-type": "application/json", "x-own": "yes" };
+    const answers = [
+      await fetch(`${address}/returns/7?q=a`, { method: "POST", headers, body: '{"n":[1]}' }),
+      await fetch(`${address}/sends`, { method: "POST", headers, body: "{}" }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([201, 200]);
+    expect(await answers[0]?.json()).toMatchObject({
+      query: { q: "a" },
+      parameters: { id: "7" },
+      body: { n: [1] },
+    });
+    await answers[1]?.text();
+    await app.close();
+    await allIdentical(hc, roots, 2);
+  });
+});
+
+await field("Koa", { packages: ["koa"] }, () => {
+  test("its context", async () => {
+    const { default: Koa } = await import("koa");
+    type Context = import("koa").Context;
+    const hc = hindcast({ service: "koa" });
+    const roots = {
+      handle: hc.pipeline({ name: "handle" }, async (context: Context) => {
+        let text = "";
+        for await (const chunk of context.req) text += String(chunk);
+        context.set("x-own", context.get("x-own"));
+        context.status = 201;
+        context.body = {
+          text,
+          query: context.query["q"],
+          ip: context.ip,
+          path: context.path,
+          chance: Math.random(),
+        };
+        return context.request.method;
+      }),
+    };
+    const app = new Koa();
+    app.use(roots.handle as never);
+    const server = await new Promise<Server>((resolve) => {
+      const listening = app.listen(0, "127.0.0.1", () => resolve(listening));
+    });
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const answer = await fetch(`${address}/path?q=a`, {
+      method: "POST",
+      body: "sent",
+      headers: { "x-own": "yes" },
+    });
+    expect(answer.status).toBe(201);
+    expect(answer.headers.get("x-own")).toBe("yes");
+    expect(await answer.json()).toMatchObject({ text: "sent", query: "a", path: "/path" });
+    await close(server);
+    await allIdentical(hc, roots, 1);
+  });
+});
