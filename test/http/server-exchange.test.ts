@@ -241,6 +241,39 @@ test("a request whose body has been read before, and one that a framework has pu
   await hc.close();
 });
 
+test.each([1, 70_000])(
+  "a request of which %i bytes have come, or are to come, when the run begins",
+  async (length) => {
+    const hc = hindcast({ service: "server" });
+    const entry = hc.pipeline(
+      { name: "late" },
+      async (request: IncomingMessage, response: ServerResponse) => {
+        let text = "";
+        for await (const chunk of request) text += String(chunk);
+        response.end(text);
+        return text.length;
+      },
+    );
+    const server = http.createServer(
+      (request, response) => void sleep(20).then(() => entry(request, response)),
+    );
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const body = "y".repeat(length);
+    for (const options of [{ body, method: "POST" }, inPieces(body, body)]) {
+      expect(await (await fetch(`http://127.0.0.1:${port}`, options)).text()).toContain(body);
+    }
+    server.close();
+    for (const stored of await storedBy(hc)) {
+      const result = await replay(stored, entry);
+      expect(result.verdict, explain(result)).toBe("identical");
+      expect(result.outcome).toEqual(result.recorded);
+      expect(readCapsule(stored).replayable.exact).toBe(true);
+    }
+    await hc.close();
+  },
+);
+
 describe("a Request of a framework's own class", () => {
   class OwnRequest extends Request {
     readonly nextUrl = new URL(this.url);
