@@ -28,6 +28,7 @@ export function isStreamKind(kind: unknown): kind is StreamKind {
  * - `Request`: of the Web, but of a framework's own class
  * - `IncomingMessage`, `ServerResponse`: of `node:http`, or made of one by a framework
  * - `handler`: what a framework makes around those for its handlers
+ * - `promise`: what is to come in an argument, such as the `params` of Next
  * - `function`: what a handler is given beside them to call, such as `next`
  */
 export const EXCHANGE_KINDS = [
@@ -35,6 +36,7 @@ export const EXCHANGE_KINDS = [
   "IncomingMessage",
   "ServerResponse",
   "handler",
+  "promise",
   "function",
 ] as const;
 export type ExchangeKind = (typeof EXCHANGE_KINDS)[number];

@@ -5,6 +5,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
 import { Readable, Stream } from "node:stream";
+import { types } from "node:util";
+import { copyMembers } from "../copy-members.js";
 import {
   isRequestOfFramework,
   replayedRequestOfFramework,
@@ -18,6 +20,7 @@ import { effectStream } from "../streams/effect-stream.js";
 import { type Passage, passageOf } from "../streams/passage.js";
 import { resemble } from "../ambient/patch.js";
 import type { Conductor } from "./seam.js";
+import { settlePromise, whenSettled } from "./settlement.js";
 import type { StageCall } from "./stage-call.js";
 
 /** The arguments of a root, as they are recorded and as the program is given them. */
@@ -70,12 +73,22 @@ function openingOf(call: StageCall, conductor: Conductor, value: unknown): Openi
     if (signal !== undefined) {
       return { recorded: value, open: () => withSignal(value, follow(call, conductor, signal)) };
     }
-    if (value instanceof RecordedStream && isExchangeKind(value.kind)) {
+    if (value instanceof RecordedStream && value.kind !== "promise" && isExchangeKind(value.kind)) {
       return { recorded: value, open: (index) => replayed(call, conductor, index, value) };
     }
     const { record, revive } = call.definition;
     // It says itself what to record, and that is whole.
     if (record?.input !== undefined || revive?.input !== undefined) return undefined;
+    if (isPromise(value)) {
+      return { recorded: PROMISE, open: () => followPromise(call, conductor, value) };
+    }
+    const promised = promisesIn(value);
+    if (promised !== undefined) {
+      return {
+        recorded: withOwn(value, promised.keys, () => PROMISE),
+        open: () => withOwn(value, promised.keys, (one) => followPromise(call, conductor, one)),
+      };
+    }
     const exchange = exchangeOf(value);
     if (exchange !== undefined) {
       return { recorded: exchange.recorded, open: () => exchange.open(call, conductor), isExchange: true };
@@ -161,6 +174,52 @@ function signalIn(value: object): AbortSignal | undefined {
   if (Object.getPrototypeOf(value) !== Object.prototype) return undefined;
   const signal: unknown = Object.getOwnPropertyDescriptor(value, "signal")?.value;
   return signal instanceof AbortSignal && !signal.aborted ? signal : undefined;
+}
+
+/** What stands in a record for a promise: what it came to is an effect. */
+const PROMISE = new RecordedStream("promise");
+
+function isPromise(value: unknown): boolean {
+  return types.isPromise(value) || (value instanceof RecordedStream && value.kind === "promise");
+}
+
+/** Where frameworks put promises: Next, in what it gives to a route beside the request. To look at each key would take as long as the input is large. */
+const PROMISED = ["params", "searchParams"] as const;
+
+/** Promises that are own properties of a plain object, such as `{ params }`. */
+function promisesIn(value: object): { readonly keys: readonly string[] } | undefined {
+  if (Object.getPrototypeOf(value) !== Object.prototype) return undefined;
+  let keys: string[] | undefined;
+  for (const key of PROMISED) {
+    if (isPromise(Object.getOwnPropertyDescriptor(value, key)?.value)) (keys ??= []).push(key);
+  }
+  return keys === undefined ? undefined : { keys };
+}
+
+/** The same object with other values at `keys`; no getter of it is called. */
+function withOwn(value: object, keys: readonly string[], of: (one: unknown) => unknown): object {
+  const descriptors: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(value);
+  for (const key of keys) {
+    const descriptor = descriptors[key] as PropertyDescriptor;
+    descriptors[key] = { ...descriptor, value: of(descriptor.value) };
+  }
+  return Object.create(Object.prototype, descriptors) as object;
+}
+
+const SETTLED = "input.promise";
+
+/** A promise that settles as `promise` does, in its turn. */
+function followPromise(call: StageCall, conductor: Conductor, promise: unknown): Promise<unknown> {
+  const followed = new Promise((resolve, reject) => {
+    conductor.start(
+      { call, name: SETTLED, ordinal: call.nextEffect(SETTLED) },
+      [],
+      (arrive) => whenSettled(promise as Promise<unknown>, arrive),
+      (outcome) => settlePromise(outcome, resolve, reject),
+    );
+  });
+  if (types.isPromise(promise)) copyMembers(promise, followed);
+  return followed;
 }
 
 /** The same options with another signal; no getter of theirs is called. */

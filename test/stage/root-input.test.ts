@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { hindcast } from "hindcast";
-import { explain, replay } from "hindcast/replay";
+import { explain, readCapsule, replay } from "hindcast/replay";
 import { describe, expect, test } from "vitest";
 import { effectsOf, onlyCapsuleOf, storedBy } from "../record/recorded.js";
 
@@ -164,5 +164,31 @@ test("G1: a request that a server has got stays itself", async () => {
   expect((await onlyCapsuleOf(hc)).replayable.exact).toBe(true);
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
+  await hc.close();
+});
+
+test("G4: a promise that a root is called with, alone or as `params`, settles in its turn", async () => {
+  const hc = hindcast({ service: "root" });
+  type Context = { readonly params: Promise<{ readonly id: number }>; readonly name: string };
+  const entry = hc.pipeline({ name: "entry" }, async (context: Context, other: Promise<string>) => {
+    const failed = other.catch((error: unknown) => (error as Error).message);
+    return [(await context.params).id, context.name, await failed];
+  });
+  const later = (): Promise<{ id: number }> =>
+    new Promise((resolve) => setTimeout(() => resolve({ id: 7 }), 2));
+  const values = [
+    await entry({ params: later(), name: "a" }, Promise.resolve("came")),
+    await entry({ params: Promise.resolve({ id: 8 }), name: "b" }, Promise.reject(new RangeError("failed"))),
+  ];
+  expect(values).toEqual([
+    [7, "a", "came"],
+    [8, "b", "failed"],
+  ]);
+  for (const stored of await storedBy(hc)) {
+    expect(readCapsule(stored).replayable).toEqual({ exact: true, reasons: [] });
+    const result = await replay(stored, entry);
+    expect(result.verdict, explain(result)).toBe("identical");
+    expect(result.outcome).toEqual(result.recorded);
+  }
   await hc.close();
 });
