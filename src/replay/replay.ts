@@ -13,6 +13,8 @@ import { convertInput } from "../stage/conversion.js";
 import { Run } from "../stage/run.js";
 import { type AnyFunction, callInRun } from "../stage/stage.js";
 import { type Entry, entryOf } from "../stage/wrap.js";
+import { ABANDONED } from "../streams/pull.js";
+import { abandonStream } from "../streams/stage-stream.js";
 import { streamKindOf } from "../streams/stream-kind.js";
 import { CallSites } from "./call-sites.js";
 import { declarationsOf, declaredChanges } from "./changes.js";
@@ -371,7 +373,8 @@ type Executed = ReplayOutcome | "streamed";
 function readAgain(stream: Generator, askings: readonly Asked[]): void {
   for (const { method, input } of askings) {
     try {
-      Reflect.apply(stream[method], stream, input);
+      if (method === ABANDONED) abandonStream(stream);
+      else Reflect.apply(stream[method], stream, input);
     } catch {
       return; // it is in the record of the replay, and is the end of the stream
     }

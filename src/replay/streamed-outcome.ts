@@ -3,11 +3,11 @@ import type { Capsule, EffectRecord } from "../capsule/capsule.js";
 import { valueAt } from "../capsule/decode-capsule.js";
 import type { ClassTable } from "../capsule/decode-value.js";
 import { passageOf } from "../streams/passage.js";
-import { ENDED, type Pull, type StreamMethod } from "../streams/pull.js";
+import { type ABANDONED, ENDED, type Pull, type StreamMethod } from "../streams/pull.js";
 
 /** How an item was asked for, in the order of asking. */
 export interface Asked {
-  readonly method: StreamMethod;
+  readonly method: StreamMethod | typeof ABANDONED;
   readonly input: readonly unknown[];
 }
 
@@ -19,7 +19,7 @@ function itemsOf(capsule: Capsule): readonly EffectRecord[] {
 /** How the items of the root's stream were asked for. */
 export function askingsOf(capsule: Capsule, classes: ClassTable): readonly Asked[] {
   return itemsOf(capsule).map(({ input: [method, ...input] }) => ({
-    method: valueAt(capsule, method as number) as StreamMethod,
+    method: valueAt(capsule, method as number) as Asked["method"],
     input: input.map((reference) => valueAt(capsule, reference, classes)),
   }));
 }

@@ -10,3 +10,6 @@ export type Pull = (method: StreamMethod, input: readonly unknown[]) => unknown;
 
 /** A stream has come to its end. */
 export const ENDED: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });
+
+/** What stands in a record for a method, where nobody can read a stream any more. */
+export const ABANDONED = "abandon";

@@ -16,7 +16,7 @@ import { detached, runIn } from "../stage/scopes.js";
 import type { Conductor } from "../stage/seam.js";
 import type { StageCall } from "../stage/stage-call.js";
 import type { Passage } from "./passage.js";
-import type { Pull, StreamMethod } from "./pull.js";
+import { ABANDONED, ENDED, type Pull, type StreamMethod } from "./pull.js";
 
 /** What `call` returned, to be passed on. `delivered`: it came in a promise that something outside has settled. */
 export function stageStream(
@@ -47,8 +47,17 @@ export function stageStream(
     return conductor.item({ call, ordinal: items, input: [method, ...input] }, perform, settled);
   };
   conductor?.opened(call, passage.recorded, delivered);
-  const isRead = call.parent === undefined && conductor !== undefined && !passage.synchronous;
-  if (!isRead) return passage.open(ask);
+  if (call.parent !== undefined || conductor === undefined) return passage.open(ask);
+  if (passage.synchronous) {
+    const abandon = (): void => {
+      if (over || run.closed) return;
+      items += 1;
+      conductor.item({ call, ordinal: items, input: [ABANDON.method] }, () => ENDED, settled);
+    };
+    const stream = passage.open(readAtOnce(ask, { abandon })) as object;
+    abandonings.set(stream, abandon);
+    return stream;
+  }
   return passage.open(readBy(new Readers(call, conductor, ask, () => end(whole))));
 }
 
@@ -61,6 +70,20 @@ function readBy(readers: Readers): Pull {
   const pull: Pull = (method, input) => readers.ask(method, input);
   abandoned.register(pull, readers);
   return pull;
+}
+
+/** The same of a stream whose items come at once: who reads it is not waited for. */
+function readAtOnce(ask: Pull, abandoning: Abandoning): Pull {
+  const pull: Pull = (method, input) => ask(method, input);
+  abandoned.register(pull, abandoning);
+  return pull;
+}
+
+const abandonings = new WeakMap<object, () => void>();
+
+/** Does with the stream of a root, whose items come at once, what happens when nobody can read it any more. */
+export function abandonStream(stream: object): void {
+  abandonings.get(stream)?.();
 }
 
 /** Asks where nobody records it. */
@@ -89,7 +112,7 @@ function observe(perform: () => unknown, settled: (outcome: Outcome) => void): u
 }
 
 interface Asking {
-  readonly method: StreamMethod | "abandon";
+  readonly method: StreamMethod | typeof ABANDONED;
   readonly input: readonly unknown[];
 }
 
@@ -171,7 +194,7 @@ class Readers {
   }
 
   #hand({ method, input }: Asking): void {
-    if (method === "abandon") return this.#end();
+    if (method === ABANDONED) return this.#end();
     this.#answer(this.#waiting.shift(), method, input);
     if (!this.#call.run.closed) return this.#await();
     for (const waiting of this.#waiting.splice(0)) this.#answer(waiting, waiting.method, waiting.input);
@@ -195,6 +218,10 @@ class Readers {
   }
 }
 
-const ABANDON: Asking = { method: "abandon", input: [] };
+const ABANDON: Asking = { method: ABANDONED, input: [] };
 
-const abandoned = new FinalizationRegistry<Readers>((readers) => readers.abandon());
+interface Abandoning {
+  abandon(): void;
+}
+
+const abandoned = new FinalizationRegistry<Abandoning>((readers) => readers.abandon());

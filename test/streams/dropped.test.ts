@@ -225,6 +225,26 @@ describe("the wrapper of a stream is dropped while it is read", () => {
     await hc.close();
   });
 
+  test("G2: a generator that is not read to its end ends its run when nobody can read it", async () => {
+    const hc = hindcast({ service: "dropped", keep: [keep.sample(1)] });
+    const pipeline = hc.pipeline({ name: "generator" }, function* () {
+      for (;;) yield Math.random();
+    });
+    const ask = (): unknown[] => {
+      const { next } = pipeline() as unknown as { next: () => IteratorResult<number> };
+      return [next(), next()];
+    };
+    ask();
+    for (let waited = 0; hc.stats().runs.ended === 0 && waited < 2_000; waited++) await sleep(1);
+    expect(hc.stats().runs).toMatchObject({ started: 1, ended: 1, inexact: 0 });
+    await hc.flush();
+    for await (const capsule of hc.store.find()) {
+      const result = await replay(capsule, pipeline);
+      expect(result.verdict, explain(result)).toBe("identical");
+    }
+    await hc.close();
+  });
+
   test("G2: what a stream does that throws at once reaches who asked", async () => {
     const hc = hindcast({ service: "dropped" });
     const pipeline = hc.pipeline({ name: "broken" }, () =>
