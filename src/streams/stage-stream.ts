@@ -137,6 +137,8 @@ class Readers {
   readonly #ask: Pull;
   readonly #end: () => void;
   readonly #waiting: Waiting[] = [];
+  /** How many have been asked for and have not come. */
+  #pending = 0;
   #arrive: ((outcome: Outcome) => void) | undefined;
   #isAbandoned = false;
 
@@ -162,7 +164,7 @@ class Readers {
     });
   }
 
-  /** Nobody can read the stream any more. What they have asked for until now is still asked. */
+  /** Nobody can read the stream any more. What they have asked for until now still comes. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#offer();
@@ -186,7 +188,7 @@ class Readers {
 
   #offer(): void {
     const arrive = this.#arrive;
-    const next = this.#waiting[0] ?? (this.#isAbandoned ? ABANDON : undefined);
+    const next = this.#waiting[0] ?? (this.#isAbandoned && this.#pending === 0 ? ABANDON : undefined);
     if (next === undefined || arrive === undefined) return;
     const { method, input } = next;
     this.#arrive = undefined;
@@ -201,9 +203,20 @@ class Readers {
   }
 
   #answer(waiting: Waiting | undefined, method: StreamMethod, input: readonly unknown[]): void {
+    this.#pending += 1;
+    const answered = (): void => {
+      this.#pending -= 1;
+      if (this.#isAbandoned) this.#offer();
+    };
     this.#askNow(method, input).then(
-      (value) => waiting?.resolve(value),
-      (error: unknown) => waiting?.reject(error),
+      (value) => {
+        waiting?.resolve(value);
+        answered();
+      },
+      (error: unknown) => {
+        waiting?.reject(error);
+        answered();
+      },
     );
   }
 
