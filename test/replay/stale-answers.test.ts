@@ -346,6 +346,70 @@ describe("a stage that is given as recorded, and is called with another input", 
   });
 });
 
+describe("a builder", () => {
+  /** Begins its work when it is asked, as query builders do. */
+  class Query {
+    readonly #steps: string[];
+    readonly #done: string[];
+    constructor(table: string, done: string[]) {
+      this.#steps = [table];
+      this.#done = done;
+    }
+    where(id: number): this {
+      this.#steps.push(String(id));
+      return this;
+    }
+    // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+    then<T>(fulfilled: (rows: string) => T, rejected?: (error: unknown) => T): Promise<T> {
+      const query = this.#steps.join(" ");
+      this.#done.push(query);
+      return later(`rows of ${query}`).then(fulfilled, rejected);
+    }
+  }
+
+  function tables() {
+    const hc = hindcast({ service: "s" });
+    const done: string[] = [];
+    const from = hc.effect({ name: "from" }, (table: string) => new Query(table, done));
+    let ids = [1, 2];
+    const p = hc.pipeline({ name: "p" }, async () => {
+      const rows: string[] = [];
+      for (const id of ids) rows.push(await from("t").where(id));
+      return rows;
+    });
+    const change = async (others: number[], options?: ReplayOptions) => {
+      const capsule = await newestCapsule(hc);
+      done.length = 0;
+      ids = others;
+      return replay(capsule, p, { patience: 50, ...options });
+    };
+    return { p, done, change };
+  }
+
+  test("is answered by what it asks when it is asked", async () => {
+    const { p, done, change } = tables();
+    expect(await p()).toEqual(["rows of t 1", "rows of t 2"]);
+    const swapped = await change([2, 1]);
+    expect(swapped).toMatchObject({ stale: [], outcome: { value: ["rows of t 2", "rows of t 1"] } });
+    const refused = await change([1, 3]);
+    expect(refused).toMatchObject({
+      verdict: "diverged",
+      sameOutcome: undefined,
+      stale: [{ effect: "from#1", expected: 2, actual: 3, given: "refused" }],
+      outcome: { status: "error", error: { code: "effect-stale" } },
+    });
+    const given = await change([1, 3], { onStale: "recorded" });
+    expect(given).toMatchObject({ reason: "stale", outcome: { value: ["rows of t 1", "rows of t 2"] } });
+    expect(done).toEqual([]);
+    const live = await change([1, 3], { onStale: "live" });
+    expect(live).toMatchObject({
+      stale: [{ given: "live" }],
+      outcome: { value: ["rows of t 1", "rows of t 3"] },
+    });
+    expect(done).toEqual(["t 3"]);
+  });
+});
+
 describe("a substitute", () => {
   test("that gives its result at once keeps the order of an asynchronous one", async () => {
     const hc = hindcast({ service: "s" });
