@@ -78,6 +78,8 @@ const COST_OF_CLASS = 24;
 const NAME_UNITS = 200;
 /** The key of the marker that says that an object goes on. */
 const MARK = "…";
+/** So many objects with the same keys are asked for getters, and no more. */
+const ASKED_ALIKE = 16;
 /** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
 const SPREAD_KEYS = 1_000;
 
@@ -138,6 +140,9 @@ class Copier {
   #shared: Set<object> | undefined;
   #left: number;
   #path: (string | number)[] = [];
+  /** How many objects with these keys, one after the other, had no getter. */
+  #asked = 0;
+  #askedKeys: readonly string[] = [];
   #loss: Loss | undefined;
 
   constructor(
@@ -284,15 +289,12 @@ class Copier {
   #plain(source: Record<string, unknown>, depth: number): unknown {
     const keys = Object.keys(source);
     if (keys.length > SPREAD_KEYS) return this.#large(source, keys, depth);
-    let copy: Record<string, unknown>;
-    try {
-      copy = { ...source };
-    } catch {
-      // One of its getters throws: the slow way finds out which.
+    if (this.#mayHaveGetter(source, keys)) {
       const fields: Record<string, unknown> = {};
       this.#remember(source, fields);
       return this.#fill(fields, source, keys, depth);
     }
+    const copy: Record<string, unknown> = { ...source };
     this.#remember(source, copy);
     let count = 0;
     for (const key in copy) {
@@ -314,6 +316,25 @@ class Copier {
   }
 
   /**
+   * Whether to spread the object might run somebody's getter. To ask takes longer than to spread, so of very many
+   * objects with the same keys, as the rows of a table are, only the first are asked.
+   */
+  #mayHaveGetter(source: object, keys: readonly string[]): boolean {
+    if (this.#asked >= ASKED_ALIKE && isSameList(keys, this.#askedKeys)) return false;
+    for (let index = 0; index < keys.length; index++) {
+      const descriptor = Object.getOwnPropertyDescriptor(source, keys[index] as string);
+      // By these two: to ask whether there is a value takes three times as long.
+      if (descriptor === undefined || descriptor.get !== undefined || descriptor.set !== undefined) {
+        this.#asked = 0;
+        return true;
+      }
+    }
+    this.#asked = isSameList(keys, this.#askedKeys) ? this.#asked + 1 : 1;
+    this.#askedKeys = keys;
+    return false;
+  }
+
+  /**
    * An object of many keys. They can only be listed all at once; that, too, is charged for, so that a
    * value cannot hold one such object after the other.
    */
@@ -325,7 +346,7 @@ class Copier {
     return this.#fill(fields, source, keys, depth);
   }
 
-  /** Copies fields one by one, so that a getter that throws costs its own field alone. */
+  /** Copies fields one by one, so that what throws costs its own field alone. No getter is run. */
   #fill(
     target: Record<string, unknown>,
     source: object,
@@ -334,15 +355,21 @@ class Copier {
   ): Record<string, unknown> {
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string;
-      const limit = this.#limitAt(index);
-      if (limit !== undefined) return this.#mark(target, new Marker(limit, "object", keys.length));
-      if (key.length >= this.#left) return this.#mark(target, new Marker("bytes", "object", keys.length));
+      const limit = this.#limitAt(index) ?? (key.length >= this.#left ? "bytes" : undefined);
+      if (limit !== undefined) {
+        const known = index === keys.length - 1 ? cutMarkerIn(source, key) : undefined;
+        return this.#mark(target, known ?? new Marker(limit, "object", keys.length));
+      }
       this.#left -= key.length + 1;
       this.#path.push(key);
       const depthOfPath = this.#path.length;
       let copied: unknown;
       try {
-        copied = this.#copy((source as Record<string, unknown>)[key], depth + 1);
+        const getter = getterOf(source, key);
+        copied =
+          getter === undefined
+            ? this.#copy((source as Record<string, unknown>)[key], depth + 1)
+            : this.#lose(markerOf(getter));
       } catch {
         this.#path.length = depthOfPath;
         copied = this.#lose(new Marker("unreadable", "getter"));
@@ -714,14 +741,41 @@ class Copier {
   }
 }
 
+/** The own getter of a property: somebody's code, which a recorder does not run. A Proxy is asked as anybody asks it. */
+function getterOf(source: object, key: string): object | undefined {
+  const descriptor = types.isProxy(source) ? undefined : Object.getOwnPropertyDescriptor(source, key);
+  if (descriptor === undefined || "value" in descriptor) return undefined;
+  return (Reflect.get(descriptor, "get") as object | undefined) ?? NO_GETTER;
+}
+
+/** Of a property that can only be set. */
+const NO_GETTER: object = {};
+
+/** What is recorded where a getter would have to run; of what stands for a missing part, that it is missing. */
+function markerOf(getter: object): Marker {
+  const standIn = standInOf(getter);
+  return standIn instanceof Marker ? standIn : new Marker("unreadable", "getter");
+}
+
+function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
+}
+
 /** The marker at the end of a list that was cut when it was recorded: in a replay the same list is copied again. */
 function cutMarkerAt(source: readonly unknown[], index: number, length: number): Marker | undefined {
-  if (index !== length - 1) return undefined;
-  const descriptor = Object.getOwnPropertyDescriptor(source, index);
+  return index === length - 1 ? cutMarkerIn(source, index) : undefined;
+}
+
+/** The marker of a cut at that key. */
+function cutMarkerIn(source: object, key: string | number): Marker | undefined {
+  const descriptor = Object.getOwnPropertyDescriptor(source, key);
   const getter: unknown = descriptor && Reflect.get(descriptor, "get");
   const standIn = typeof getter === "function" ? standInOf(getter) : undefined;
   const last: unknown = standIn ?? descriptor?.value;
-  return last instanceof Marker && last.detail === "array" ? last : undefined;
+  const isCut = last instanceof Marker && (last.detail === "array" || last.detail === "object");
+  return isCut ? last : undefined;
 }
 
 const WEIGHTS: Readonly<Record<Loss["kind"], number>> = { told: 0, class: 1, lost: 2 };
@@ -790,9 +844,18 @@ function className(prototype: object | null): string {
   return prototype === null ? "" : nameOf((prototype as { constructor?: unknown }).constructor) || "Object";
 }
 
+/** Whether a value has a method of that name. A getter that would have to tell is not asked. */
+function hasMethod(value: object, key: string): boolean {
+  for (let owner: object | null = value; owner !== null; ) {
+    const descriptor = Object.getOwnPropertyDescriptor(owner, key);
+    if (descriptor !== undefined) return typeof descriptor.value === "function";
+    owner = Object.getPrototypeOf(owner) as object | null;
+  }
+  return false;
+}
+
 /** Things whose insides are machinery and not data: streams, sockets, iterators, promises. */
 function isOpaque(value: object): boolean {
-  const candidate = value as Record<PropertyKey, unknown>;
   return (
     types.isPromise(value) ||
     types.isGeneratorObject(value) ||
@@ -800,11 +863,11 @@ function isOpaque(value: object): boolean {
     types.isWeakSet(value) ||
     value instanceof WeakRef ||
     types.isModuleNamespaceObject(value) ||
-    typeof candidate["then"] === "function" ||
-    typeof candidate["next"] === "function" ||
-    typeof candidate["on"] === "function" ||
-    typeof candidate["pipe"] === "function" ||
-    typeof candidate["addEventListener"] === "function" ||
+    hasMethod(value, "then") ||
+    hasMethod(value, "next") ||
+    hasMethod(value, "on") ||
+    hasMethod(value, "pipe") ||
+    hasMethod(value, "addEventListener") ||
     Symbol.asyncIterator in value
   );
 }
