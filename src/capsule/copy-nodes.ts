@@ -35,11 +35,16 @@ export const NAMED = {
   abortSignal: "hindcast.abort-signal",
   stream: "hindcast.stream",
   handle: "hindcast.handle",
+  extended: "hindcast.extended",
   regExp: "RegExp",
   buffer: "Buffer",
   dataView: "DataView",
   arrayBuffer: "ArrayBuffer",
 } as const;
+
+/** Flags of a further property, under `extended`. */
+export const IS_SYMBOL = 1;
+export const IS_HIDDEN = 2;
 
 /** An empty slot of a sparse array. */
 export const HOLE: unique symbol = Symbol("hole");

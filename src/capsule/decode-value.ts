@@ -10,7 +10,7 @@ import type { DecodeOptions, TagDecoder } from "cborg";
 import { HindcastError } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { decodeItem } from "./decode-item.js";
-import { HOLE, NAMED, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
+import { HOLE, IS_HIDDEN, IS_SYMBOL, NAMED, TYPED_ARRAY_NAMES, type TypedArrayName } from "./copy-nodes.js";
 import { TAG, TYPED_ARRAY_TAG } from "./encode-value.js";
 import { isMarkerReason, Marker } from "./marker.js";
 import { tellingMissing, tellingPrototype, type TellMissing } from "./missing-parts.js";
@@ -255,6 +255,8 @@ function namedObject(parts: unknown[], decoding: Decoding): unknown {
     case NAMED.stream:
       if (!isStreamKind(first) && !isExchangeKind(first)) throw new TypeError("a stream of no kind");
       return new RecordedStream(first, second as Record<string, unknown>);
+    case NAMED.extended:
+      return extend(first as string, second, third as unknown[][], decoding.classes);
     case NAMED.handle:
       return handleFrom(parts.slice(1));
     default:
@@ -315,6 +317,19 @@ function reviveError(type: string, fields: Record<string, unknown>, { classes, t
   const message = fields["message"];
   error.stack = `${type}${typeof message === "string" && message !== "" ? `: ${message}` : ""}\n    at <recorded>`;
   return error;
+}
+
+/** Gives a value its class, where it is of one that is listed, and its further properties. */
+function extend(type: string, base: unknown, properties: unknown[][], classes: ClassTable): unknown {
+  if (typeof base !== "object" || base === null) throw new TypeError("properties of nothing");
+  const prototype = classes.get(type)?.prototype as object | undefined;
+  if (prototype !== undefined) Object.setPrototypeOf(base, prototype);
+  for (const [key, flags, value] of properties as [string, number, unknown][]) {
+    const name = (flags & IS_SYMBOL) !== 0 ? Symbol.for(key) : key;
+    const enumerable = (flags & IS_HIDDEN) === 0;
+    Object.defineProperty(base, name, { value, writable: true, enumerable, configurable: true });
+  }
+  return base;
 }
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");

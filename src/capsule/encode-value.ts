@@ -538,6 +538,10 @@ export class CborWriter {
       this.#named(NAMED.marker, 5);
       return { parts: [node.reason, node.detail, node.size, node.kept], fields: undefined, index: 0 };
     }
+    if (node instanceof NamedNode) {
+      this.#named(node.name, 1 + node.parts.length);
+      return { parts: node.parts, fields: undefined, index: 0 };
+    }
     this.#node(node); // it has no parts
     return undefined;
   }

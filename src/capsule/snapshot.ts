@@ -13,12 +13,15 @@
  */
 import { types } from "node:util";
 import type { Limits } from "./limits.js";
+import { hiddenProperties, mayHaveFurther } from "./hidden-parts.js";
 import { Marker } from "./marker.js";
 import {
   BytesNode,
   DateNode,
   ErrorNode,
   HOLE,
+  IS_HIDDEN,
+  IS_SYMBOL,
   InstanceNode,
   MapNode,
   NAMED,
@@ -158,7 +161,8 @@ class Copier {
 
   run(value: unknown): Snapshot {
     const copy = this.#copy(value, 0);
-    return { copy, size: this.#limits.valueBytes - this.#left, shared: this.#shared, loss: this.#loss };
+    const size = this.#limits.valueBytes - this.#left;
+    return { copy, size, shared: this.#shared, loss: this.#loss };
   }
 
   #copy(value: unknown, depth: number): unknown {
@@ -228,9 +232,7 @@ class Copier {
     try {
       const prototype: unknown = Object.getPrototypeOf(value);
       if (Array.isArray(value)) {
-        return prototype === Array.prototype
-          ? this.#array(value, depth)
-          : this.#instanceOfArray(value, depth);
+        return this.#list(value, prototype as object | null, depth);
       }
       if (prototype === Object.prototype) return this.#plain(value as Record<string, unknown>, depth);
       return this.#special(value, prototype as object | null, depth);
@@ -289,10 +291,11 @@ class Copier {
   #plain(source: Record<string, unknown>, depth: number): unknown {
     const keys = Object.keys(source);
     if (keys.length > SPREAD_KEYS) return this.#large(source, keys, depth);
-    if (this.#mayHaveGetter(source, keys)) {
+    if (!this.#isOrdinary(source, keys)) {
       const fields: Record<string, unknown> = {};
       this.#remember(source, fields);
-      return this.#fill(fields, source, keys, depth);
+      this.#fill(fields, source, keys, depth);
+      return this.#extended(source, fields, "", isEnumerable, depth);
     }
     const copy: Record<string, unknown> = { ...source };
     this.#remember(source, copy);
@@ -316,22 +319,52 @@ class Copier {
   }
 
   /**
-   * Whether to spread the object might run somebody's getter. To ask takes longer than to spread, so of very many
-   * objects with the same keys, as the rows of a table are, only the first are asked.
+   * Whether all of the object is plain data under keys that a spread takes: no getter, which would be run, no symbol, and
+   * nothing hidden. To ask takes longer than to spread, so of very many objects with the same keys, as the rows of a
+   * table are, only the first are asked.
    */
-  #mayHaveGetter(source: object, keys: readonly string[]): boolean {
-    if (this.#asked >= ASKED_ALIKE && isSameList(keys, this.#askedKeys)) return false;
+  #isOrdinary(source: object, keys: readonly string[]): boolean {
+    if (this.#asked >= ASKED_ALIKE && isSameList(keys, this.#askedKeys)) return true;
+    if (Reflect.ownKeys(source).length !== keys.length) return false;
     for (let index = 0; index < keys.length; index++) {
       const descriptor = Object.getOwnPropertyDescriptor(source, keys[index] as string);
       // By these two: to ask whether there is a value takes three times as long.
       if (descriptor === undefined || descriptor.get !== undefined || descriptor.set !== undefined) {
         this.#asked = 0;
-        return true;
+        return false;
       }
     }
     this.#asked = isSameList(keys, this.#askedKeys) ? this.#asked + 1 : 1;
     this.#askedKeys = keys;
-    return false;
+    return true;
+  }
+
+  /** Puts further properties, and the class, around a copy; the copy itself where there are none. */
+  #extended(
+    source: object,
+    copy: object,
+    type: string,
+    isShown: (key: string, isHidden: boolean) => boolean,
+    depth: number,
+  ): object {
+    const hidden = hiddenProperties(source, isShown);
+    if (hidden.length === 0 && type === "") return copy;
+    this.#left -= COST_OF_CLASS + type.length;
+    const properties: unknown[] = [];
+    for (const { key, isSymbol, isHidden, descriptor } of hidden) {
+      if (this.#limitAt(properties.length) !== undefined || key.length >= this.#left) {
+        this.#lose(new Marker("bytes", "properties"));
+        break;
+      }
+      this.#left -= key.length + COST_OF_OBJECT;
+      this.#path.push(isSymbol ? `Symbol.for(${key})` : key);
+      const getter = getterIn(descriptor);
+      const copied =
+        getter === undefined ? this.#copy(descriptor.value, depth + 1) : this.#lose(markerOf(getter));
+      this.#path.pop();
+      properties.push([key, (isSymbol ? IS_SYMBOL : 0) | (isHidden ? IS_HIDDEN : 0), copied]);
+    }
+    return new NamedNode(NAMED.extended, [type, copy, properties]);
   }
 
   /**
@@ -413,15 +446,9 @@ class Copier {
     if (recorded !== undefined) return this.#object(recorded, depth);
     if (types.isProxy(value)) return this.#instance(value, prototype, depth);
     const builtIn = BUILT_INS.find(([is]) => is(value));
-    if (builtIn !== undefined && prototype !== builtIn[1])
-      this.#note(new Marker("unsupported", className(prototype)), "class");
-    if (types.isDate(value)) return this.#keep(value, new DateNode(Date.prototype.getTime.call(value)));
-    if (types.isMap(value)) return this.#map(value, depth);
-    if (types.isSet(value)) return this.#set(value, depth);
+    if (builtIn !== undefined) return this.#builtIn(value, prototype, builtIn[1], depth);
     if (types.isNativeError(value) || value instanceof Error) return this.#error(value, depth);
     if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return this.#bytes(value);
-    if (types.isRegExp(value)) return this.#regExp(value);
-    if (value instanceof URL) return this.#url(value);
     if (prototype === RecordedHandle.prototype) return this.#handle(value as RecordedHandle, depth);
     if (prototype === RecordedStream.prototype) return this.#stream(value as RecordedStream, depth);
     const platformName = platformNameOf(value);
@@ -597,12 +624,46 @@ class Copier {
     if (name !== "" && !(this.#classes?.has(name) ?? false))
       this.#note(new Marker("unsupported", name), "told");
     this.#fill(node.fields, value, Object.keys(value), depth);
-    return node;
+    if (types.isProxy(value)) return node;
+    return this.#extended(value, node, "", isEnumerable, depth);
   }
 
-  #instanceOfArray(value: readonly unknown[], depth: number): unknown {
-    this.#note(new Marker("unsupported", "a subclass of Array"), "class");
-    return this.#array(value, depth);
+  #list(value: readonly unknown[], prototype: object | null, depth: number): unknown {
+    const type = prototype === Array.prototype ? "" : this.#subclass(prototype);
+    const copy = this.#array(value, depth);
+    if (
+      type === "" &&
+      (value.length > this.#limits.entries || types.isProxy(value) || !mayHaveFurther(value))
+    )
+      return copy;
+    return this.#extended(value, copy, type, isItemKey, depth);
+  }
+
+  /** The name of a listed class that extends one of the language's; of one that is not listed it is lost. */
+  #subclass(prototype: object | null): string {
+    const name = className(prototype);
+    if (this.#classes?.has(name) === true) return name;
+    this.#note(new Marker("unsupported", name), "class");
+    return "";
+  }
+
+  /** What one of the language's own classes holds, with what somebody has put on it. */
+  #builtIn(value: object, prototype: object | null, own: object, depth: number): unknown {
+    const type = prototype === own ? "" : this.#subclass(prototype);
+    const copy = this.#builtInCopy(value, depth);
+    if (!(typeof copy === "object" && copy !== null) || copy instanceof Marker || ArrayBuffer.isView(value)) {
+      return copy;
+    }
+    return this.#extended(value, copy, type, (key) => key === "lastIndex", depth);
+  }
+
+  #builtInCopy(value: object, depth: number): unknown {
+    if (types.isDate(value)) return this.#keep(value, new DateNode(Date.prototype.getTime.call(value)));
+    if (types.isMap(value)) return this.#map(value, depth);
+    if (types.isSet(value)) return this.#set(value, depth);
+    if (types.isRegExp(value)) return this.#regExp(value);
+    if (ArrayBuffer.isView(value)) return this.#bytes(value);
+    return this.#url(value as URL);
   }
 
   #map(source: Map<unknown, unknown>, depth: number): unknown {
@@ -664,7 +725,13 @@ class Copier {
     ]);
     keys.delete("stack");
     this.#fill(node.fields, source, [...keys], depth);
-    return node;
+    return this.#extended(
+      source,
+      node,
+      "",
+      (key, isHidden) => !isHidden || key === "stack" || keys.has(key),
+      depth,
+    );
   }
 
   #bytes(source: ArrayBufferView | ArrayBufferLike): unknown {
@@ -744,7 +811,11 @@ class Copier {
 /** The own getter of a property: somebody's code, which a recorder does not run. A Proxy is asked as anybody asks it. */
 function getterOf(source: object, key: string): object | undefined {
   const descriptor = types.isProxy(source) ? undefined : Object.getOwnPropertyDescriptor(source, key);
-  if (descriptor === undefined || "value" in descriptor) return undefined;
+  return descriptor && getterIn(descriptor);
+}
+
+function getterIn(descriptor: PropertyDescriptor): object | undefined {
+  if ("value" in descriptor) return undefined;
   return (Reflect.get(descriptor, "get") as object | undefined) ?? NO_GETTER;
 }
 
@@ -870,6 +941,15 @@ function isOpaque(value: object): boolean {
     hasMethod(value, "addEventListener") ||
     Symbol.asyncIterator in value
   );
+}
+
+function isEnumerable(_key: string, isHidden: boolean): boolean {
+  return !isHidden;
+}
+
+/** Whether a key of a list is that of an item, or its length. */
+function isItemKey(key: string): boolean {
+  return key === "length" || String(Number(key) >>> 0) === key;
 }
 
 /** The real size of a Map or Set, whatever it says itself. */

@@ -58,6 +58,21 @@ function compare(
   // On the way through a cycle the pair has been met before, and is judged there.
   if (seen.get(expected) === actual) return undefined;
   seen.set(expected, actual);
+  return (
+    compareKind(expected, actual, path, comparison, different) ??
+    compareFields(furtherOf(expected), furtherOf(actual), path, comparison)
+  );
+}
+
+/** What the kind of both values says of them. */
+function compareKind(
+  expected: object,
+  actual: object,
+  path: Path,
+  comparison: Comparison,
+  different: Difference,
+): Difference | undefined {
+  const { isSame } = comparison;
   if (Array.isArray(expected)) return compareLists(expected, actual as unknown[], path, comparison);
   if (expected instanceof Date)
     return expected.getTime() === (actual as Date).getTime() ? undefined : same(expected, actual, different);
@@ -81,6 +96,35 @@ function compare(
   }
   const fields = compareFields(fieldsOf(expected), fieldsOf(actual), path, comparison);
   return expected instanceof Marker && fields !== undefined ? different : fields;
+}
+
+/** What somebody has put on a value besides what its kind shows: under registered symbols, hidden, or as a key of a list. */
+function furtherOf(value: object): Readonly<Record<string, unknown>> {
+  const further = Object.create(null) as Record<string, unknown>;
+  const isPlain = isFields(value);
+  const keys = ArrayBuffer.isView(value) ? Object.getOwnPropertySymbols(value) : Reflect.ownKeys(value);
+  for (const key of keys) {
+    if (typeof key === "symbol") {
+      const name = Symbol.keyFor(key);
+      if (name !== undefined) further[`Symbol.for(${name})`] = Reflect.get(value, key);
+      continue;
+    }
+    if (isPlain ? Object.prototype.propertyIsEnumerable.call(value, key) : isShown(value, key)) continue;
+    further[key] = Reflect.get(value, key);
+  }
+  return further;
+}
+
+/** Whether all enumerable keys of a value are compared as its fields. */
+function isFields(value: object): boolean {
+  const isOther = [Date, RegExp, URL, Map, Set].some((kind) => value instanceof kind);
+  return !Array.isArray(value) && !(value instanceof Error) && !isOther;
+}
+
+function isShown(value: object, key: string): boolean {
+  if (value instanceof Error) return true;
+  if (Array.isArray(value)) return key === "length" || String(Number(key) >>> 0) === key;
+  return value instanceof RegExp && key === "lastIndex";
 }
 
 /** What counts of one of the platform's values: a text or a state, or fields by name. */

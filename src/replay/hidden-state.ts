@@ -50,26 +50,21 @@ export function hiddenStateIn(value: unknown): HiddenState | undefined {
   };
   const properties = (holder: object): HiddenState | undefined => {
     if (ArrayBuffer.isView(holder)) return undefined;
-    const isArray = Array.isArray(holder);
     const isError = types.isNativeError(holder);
-    const isCollection = isArray || types.isMap(holder) || types.isSet(holder) || types.isDate(holder);
     for (const key of Reflect.ownKeys(holder)) {
+      // To look at a stack is to write it out.
+      if (isError && key === "stack") continue;
       const property = Object.getOwnPropertyDescriptor(holder, key);
       if (property === undefined) continue;
-      if (typeof key === "symbol") return at(`a property of key ${String(key)}`);
-      if (isArray ? key === "length" : isError && ERROR_FIELDS.has(key)) continue;
-      if (key === "lastIndex" && types.isRegExp(holder)) continue;
-      const isElement = isArray && /^(?:0|[1-9]\d*)$/u.test(key);
-      if (isCollection && !isElement) return at(`a property "${key}"`);
-      if (property.enumerable === false && !(isError && ERROR_DATA.has(key))) {
-        if (isAside(key, property)) continue;
-        return at(`a property "${key}" that is not enumerable`);
+      if (typeof key === "symbol" && Symbol.keyFor(key) === undefined) {
+        return at(`a property of key ${String(key)}`);
       }
       if (property.get !== undefined || property.set !== undefined) {
-        if (!isStandIn(property)) return at(`a getter "${key}"`);
+        if (!isStandIn(property)) return at(`a getter "${String(key)}"`);
         continue;
       }
-      const found = within(isElement ? Number(key) : key, property.value);
+      const isElement = Array.isArray(holder) && /^(?:0|[1-9]\d*)$/u.test(String(key));
+      const found = within(isElement ? Number(key) : String(key), property.value);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -98,9 +93,6 @@ export function hiddenStateIn(value: unknown): HiddenState | undefined {
   }
 }
 
-const ERROR_FIELDS: ReadonlySet<string> = new Set(["stack"]);
-const ERROR_DATA: ReadonlySet<string> = new Set(["message", "cause", "errors", "name"]);
-
 /** What an object holds besides its properties and entries, where a record does not have that. */
 function hiddenOf(value: object, at: (what: string) => HiddenState): HiddenState | undefined {
   if (types.isPromise(value)) return at("a promise");
@@ -113,11 +105,6 @@ function hiddenOf(value: object, at: (what: string) => HiddenState): HiddenState
   // What is recorded of a class that nobody knows is all that it can be compared by, and it is from the record.
   if (types.isProxy(prototype)) return undefined;
   return hiddenByClass(prototype, at);
-}
-
-/** Clients put such things beside what they give, like an id of the request; and nothing is nothing. */
-function isAside(key: string, { value, get }: { readonly value?: unknown; readonly get?: unknown }): boolean {
-  return key.startsWith("_") || (get === undefined && (value === undefined || value === null));
 }
 
 /** Whether a getter stands for something that is not in the record. */

@@ -229,6 +229,9 @@ function renderValue(root: unknown): Json {
         return { $: "AbortSignal", aborted: renderAny(parts[0]), reason: renderAny(parts[1]) };
       case "hindcast.stream":
         return { $: "stream", kind: renderAny(parts[0]), fields: renderAny(parts[1]) };
+      case "hindcast.extended":
+        // A reader that knows of no properties under a list or a date has the value itself.
+        return renderAny(parts[1]);
       case "RegExp":
         return {
           $: "RegExp",

@@ -44,11 +44,6 @@ const HIDDEN: Readonly<Record<string, (x: number) => unknown>> = {
     })(),
   closure: (x) => ({ get: () => x }),
   function: (x) => () => x,
-  "fields of a Map": (x) => Object.assign(new Map(), { total: x }),
-  "fields of an array": (x) => Object.assign([1], { score: x }),
-  "fields of a Date": (x) => Object.assign(new Date(5), { score: x }),
-  "not enumerable": (x) => Object.defineProperty({}, "score", { value: x }),
-  "symbol key": (x) => ({ [Symbol.for("score")]: x }),
   boxed: (x) => Object(x) as unknown,
   "platform's own state": (x) => new Intl.NumberFormat("en", { minimumFractionDigits: x % 5 }),
   "promise in an object": (x) => ({ p: Promise.resolve(x) }),
@@ -58,6 +53,11 @@ const HIDDEN: Readonly<Record<string, (x: number) => unknown>> = {
 };
 
 const SEEN: Readonly<Record<string, (x: number) => unknown>> = {
+  "fields of a Map": (x) => Object.assign(new Map(), { total: x }),
+  "fields of an array": (x) => Object.assign([1], { score: x }),
+  "fields of a Date": (x) => Object.assign(new Date(5), { score: x }),
+  "not enumerable": (x) => Object.defineProperty({}, "score", { value: x }),
+  "symbol key": (x) => ({ [Symbol.for("score")]: x }),
   "plain data": (x) => ({ a: [x, "b", null], d: new Date(x), m: new Map([[1, x]]), s: new Set([x]), n: 5n }),
   "an instance with fields": (x) => new Plain(x),
   bytes: (x) => [new Uint8Array([x]), Buffer.from([x]), new Float32Array([x]).buffer],
