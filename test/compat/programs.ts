@@ -21,7 +21,9 @@ const [mode, dir, count = "100", seed = "1"] = process.argv.slice(2);
 if ((mode !== "record" && mode !== "replay") || dir === undefined) {
   throw new Error("usage: programs record|replay DIR [COUNT] [SEED]");
 }
-const sample = fc.sample(programs, { numRuns: Number(count), seed: Number(seed) });
+// Node 20 does not tell of `import()`, so what loads modules is only exact between lines that do (docs/sources.md).
+const sameOnAll = programs.filter((program) => !JSON.stringify(program).includes('"do":"import"'));
+const sample = fc.sample(sameOnAll, { numRuns: Number(count), seed: Number(seed) });
 const seenFile = join(dir, "seen.json");
 
 async function record(into: string): Promise<void> {
