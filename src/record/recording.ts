@@ -30,7 +30,7 @@ import { monotonicClock } from "../originals.js";
 import { comesFromOutside } from "../ambient/body-source.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
-import { beginQuiet, endQuiet, quietly } from "../stage/quiet.js";
+import { quiet, quietly } from "../stage/quiet.js";
 import { idleBeside, outerRuns, wakerOf, type WakingRun } from "../effects/waking.js";
 import type { EffectCall, ObservedCall, ObservedRun, Place, RunListener, StreamItem } from "../stage/seam.js";
 
@@ -560,12 +560,13 @@ export class Recording implements RunListener, WakingRun {
       return value;
     }
     // A getter may read the clock: what is copied here is not the program reading it.
-    beginQuiet();
+    const counter = quiet;
+    counter.depth += 1;
     let snapshot: Snapshot;
     try {
       snapshot = takeSnapshot(value, within, classes, onBody);
     } finally {
-      endQuiet();
+      counter.depth -= 1;
     }
     this.#size += snapshot.size;
     return snapshot;

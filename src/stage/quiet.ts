@@ -1,29 +1,24 @@
 /**
  * Whether the library, or something it tells of a run (a span processor, a listener), is at work. What
  * is done there is no part of the program, and is not captured; it is synchronous, so a counter will do.
+ *
+ * Where `quietly` costs too much, add one and take it off in a `finally`, by a constant that holds the counter: when the
+ * stack is at its end nothing can be called any more, and where modules are compiled to read an imported name by a call,
+ * the counter would stay up for good.
  */
-let depth = 0;
+export const quiet: { depth: number } = { depth: 0 };
 
 export function isQuiet(): boolean {
-  return depth > 0;
-}
-
-/** Nothing is captured until `endQuiet` is called, which must be in a `finally`. For where a function costs too much. */
-export function beginQuiet(): void {
-  depth += 1;
-}
-
-export function endQuiet(): void {
-  depth -= 1;
+  return quiet.depth > 0;
 }
 
 /** Calls `body`; nothing in it is captured. */
 export function quietly<T>(body: () => T): T {
-  depth += 1;
+  quiet.depth += 1;
   try {
     return body();
   } finally {
-    depth -= 1;
+    quiet.depth -= 1;
   }
 }
 
@@ -32,14 +27,14 @@ export function quietly<T>(body: () => T): T {
  * back by what is quiet.
  */
 export function asLoudAsNow(): <T>(body: () => T) => T {
-  const loudness = depth;
+  const loudness = quiet.depth;
   return (body) => {
-    const quieter = depth;
-    depth = loudness;
+    const quieter = quiet.depth;
+    quiet.depth = loudness;
     try {
       return body();
     } finally {
-      depth = quieter;
+      quiet.depth = quieter;
     }
   };
 }

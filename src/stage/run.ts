@@ -2,7 +2,7 @@ import type { Context } from "@opentelemetry/api";
 import type { ContractIssue } from "../errors.js";
 import type { Side } from "../contract/contract.js";
 import type { Definition, Outcome } from "./definition.js";
-import { beginQuiet, endQuiet } from "./quiet.js";
+import { quiet } from "./quiet.js";
 import type {
   CaptureSource,
   Conductor,
@@ -104,7 +104,8 @@ export class Run implements ObservedRun {
   }
 
   #tell(of: (listener: RunListener) => void): void {
-    beginQuiet();
+    const counter = quiet;
+    counter.depth += 1;
     try {
       for (const listener of this.#listeners) {
         try {
@@ -114,7 +115,7 @@ export class Run implements ObservedRun {
         }
       }
     } finally {
-      endQuiet();
+      counter.depth -= 1;
     }
   }
 }

@@ -9,7 +9,7 @@
  * 3. In a replay no span is started, unless it is asked for; then it carries the capsule's id.
  */
 import { type Context, context as contexts, type Span, type SpanOptions, trace } from "@opentelemetry/api";
-import { asLoudAsNow, beginQuiet, endQuiet } from "../stage/quiet.js";
+import { asLoudAsNow, quiet } from "../stage/quiet.js";
 import { activeCall, activeContext, detached } from "../stage/scopes.js";
 import { REPLAY } from "./names.js";
 import { activeReplay, type ReplayedTelemetry, unexportedSpan } from "./replayed-telemetry.js";
@@ -40,11 +40,12 @@ export function quietTracer(tracer: unknown): void {
 /** `original`, of which nothing is captured. */
 export function quietMethod(original: Method): Method {
   return function (...input) {
-    beginQuiet();
+    const counter = quiet;
+    counter.depth += 1;
     try {
       return Reflect.apply(original, this, input);
     } finally {
-      endQuiet();
+      counter.depth -= 1;
     }
   };
 }
@@ -54,7 +55,8 @@ function quietStart(original: Method): Method {
     const replay = activeReplay();
     const [name, options, parent] = input as [string, SpanOptions | undefined, Context | undefined];
     if (replay !== undefined && !replay.spans) return unexportedSpan(parent ?? activeContext());
-    beginQuiet();
+    const counter = quiet;
+    counter.depth += 1;
     try {
       const span =
         replay === undefined
@@ -63,7 +65,7 @@ function quietStart(original: Method): Method {
       quietSpan(span);
       return span;
     } finally {
-      endQuiet();
+      counter.depth -= 1;
     }
   };
 }
@@ -108,12 +110,13 @@ function quietSpan(span: unknown): void {
 /** What an SDK does with a span that has ended (batches, timers, exports) goes on for longer, and belongs to no run. */
 function quietEnd(original: Method): Method {
   return function (...input) {
-    beginQuiet();
+    const counter = quiet;
+    counter.depth += 1;
     try {
       if (activeCall() === undefined) return Reflect.apply(original, this, input);
       return detached(() => Reflect.apply(original, this, input));
     } finally {
-      endQuiet();
+      counter.depth -= 1;
     }
   };
 }
