@@ -83,6 +83,8 @@ const NAME_UNITS = 200;
 const MARK = "…";
 /** So many objects with the same keys are asked for getters, and no more. */
 const ASKED_ALIKE = 16;
+/** How far up the classes of a value are looked through. */
+const HIGHEST = 32;
 /** Objects of more keys are not spread: V8 takes longer over them than over one key at a time. */
 const SPREAD_KEYS = 1_000;
 
@@ -917,7 +919,9 @@ function className(prototype: object | null): string {
 
 /** Whether a value has a method of that name. A getter that would have to tell is not asked. */
 function hasMethod(value: object, key: string): boolean {
-  for (let owner: object | null = value; owner !== null; ) {
+  let owner: object | null = value;
+  // A Proxy may have itself for its prototype, and so for ever.
+  for (let height = 0; owner !== null && height < HIGHEST; height++) {
     const descriptor = Object.getOwnPropertyDescriptor(owner, key);
     if (descriptor !== undefined) return typeof descriptor.value === "function";
     owner = Object.getPrototypeOf(owner) as object | null;

@@ -63,11 +63,17 @@ export function given(
   if (record?.output !== undefined || revive?.output !== undefined) return value;
   if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
   const run = call.run as Run;
-  if (value instanceof RecordedHandle) return recordedHandle(run, value, of ?? name);
-  const real = realOf(value) as object;
-  return real !== value || isLive(real, classes, read === true || lent === true)
-    ? handleOf(run, real, name, of ?? name)
-    : value;
+  try {
+    if (!types.isProxy(value) && value instanceof RecordedHandle) {
+      return recordedHandle(run, value, of ?? name);
+    }
+    const real = realOf(value) as object;
+    return real !== value || isLive(real, classes, read === true || lent === true)
+      ? handleOf(run, real, name, of ?? name)
+      : value;
+  } catch {
+    return value; // a Proxy or a getter that throws: the program will hear of it there
+  }
 }
 
 /** How a stream that an effect gave is passed on; undefined for anything else, also for what is more than a stream. */

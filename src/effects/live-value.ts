@@ -126,7 +126,7 @@ export function typeOf(value: object): string {
   if (types.isProxy(value)) return "";
   for (
     let owner: object | null = value;
-    owner !== null;
+    owner !== null && !types.isProxy(owner); // one may have itself for its prototype
     owner = Object.getPrototypeOf(owner) as object | null
   ) {
     const made: unknown = Object.getOwnPropertyDescriptor(owner, "constructor")?.value;
@@ -149,6 +149,7 @@ const inheritedMethods = new WeakMap<object, readonly string[]>();
 
 function methodsOfPrototype(prototype: object | null): readonly string[] {
   if (prototype === null || prototype === Object.prototype || prototype === Function.prototype) return [];
+  if (types.isProxy(prototype)) return [];
   let names = inheritedMethods.get(prototype);
   if (names === undefined) {
     const inherited = methodsOfPrototype(Object.getPrototypeOf(prototype) as object | null);

@@ -48,6 +48,20 @@ export function byDesign(position: Position, { runs, recorded }: Condition): rea
       reason: "each item of an effect's stream has its turn, in which the next one is produced",
     });
   }
+  if (recorded && !stage) {
+    for (const note of ["call: the very value", "promise: the very value"]) {
+      differences.push({
+        note,
+        ending: /a function|a class|a Proxy that throws|an iterator|an EventTarget/,
+        reason: "something live is given by a handle, so that calls of it are recorded (docs/effects.md)",
+      });
+    }
+    differences.push({
+      note: "this",
+      callable: /that others are derived from/,
+      reason: "the same of an instance of a class that an effect gives",
+    });
+  }
   if (recorded && isRoot) {
     differences.push({
       note: "arguments",
