@@ -8,6 +8,7 @@
  * 3. While the own function of an effect is on the stack, it is called in place. Later, it is called in place as well where
  *    something outside has called; within a turn of the run it waits for its own, if whoever calls can wait.
  */
+import { types } from "node:util";
 import type { Context } from "@opentelemetry/api";
 import { hasStandIn } from "../capsule/recorded-handle.js";
 import type { Outcome } from "../stage/definition.js";
@@ -75,9 +76,10 @@ export interface Place {
 }
 
 function placesIn(value: object, index: number): Place[] | undefined {
-  if (Array.isArray(value) || hasStandIn(value)) return undefined;
+  if (hasStandIn(value)) return undefined;
   let places: Place[] | undefined;
   try {
+    if (Array.isArray(value)) return undefined;
     if (Object.getPrototypeOf(value) !== Object.prototype) return undefined;
     const keys = Object.keys(value);
     if (keys.length > MOST_KEYS) return undefined;
@@ -95,7 +97,8 @@ function placesIn(value: object, index: number): Place[] | undefined {
 
 /** Not a class, and nothing that stands for something else. */
 function isLendable(body: object): boolean {
-  if (hasStandIn(body)) return false;
+  // A Proxy may throw at any question: it is called as it is.
+  if (hasStandIn(body) || types.isProxy(body)) return false;
   const prototype = Object.getOwnPropertyDescriptor(body, "prototype");
   if (prototype === undefined) return true;
   if (prototype.writable === false) return false;

@@ -6,9 +6,14 @@ import { types } from "node:util";
 import { isThenable } from "../stage/stage.js";
 
 const reals = new WeakMap<object, object>();
+/** Most processes have none, and need not look. */
+let anyStandIn = false;
+/** Longer lists of arguments are not looked into: whatever length a list claims, an effect must begin at once. */
+const MOST_LOOKED_INTO = 1_000;
 
 /** Notes that `standIn` stands for `real`. */
 export function setReal(standIn: object, real: object): void {
+  anyStandIn = true;
   reals.set(standIn, real);
 }
 
@@ -18,21 +23,27 @@ export function realOf(value: unknown): unknown {
   return reals.get(value) ?? value;
 }
 
-/** Arguments for the real thing, in which nothing stands for another. Looks into arrays. */
+/** Arguments for the real thing, in which nothing stands for another. Looks into lists of up to 1,000 items. */
 export function realInput(input: readonly unknown[]): readonly unknown[] {
+  if (!anyStandIn || types.isProxy(input) || input.length > MOST_LOOKED_INTO) return input;
   for (let index = 0; index < input.length; index++) {
     const value = input[index];
-    const real = Array.isArray(value) ? realInput(value) : realOf(value);
+    const real = isList(value) ? realInput(value) : realOf(value);
     if (real === value) continue;
     const copy = [...input];
     copy[index] = real;
     for (let rest = index + 1; rest < copy.length; rest++) {
       const one = copy[rest];
-      copy[rest] = Array.isArray(one) ? realInput(one) : realOf(one);
+      copy[rest] = isList(one) ? realInput(one) : realOf(one);
     }
     return copy;
   }
   return input;
+}
+
+/** A Proxy that was revoked throws when it is asked whether it is an array. */
+function isList(value: unknown): value is readonly unknown[] {
+  return !types.isProxy(value) && Array.isArray(value);
 }
 
 /**

@@ -122,7 +122,10 @@ function hiddenByClass(prototype: object, at: (what: string) => HiddenState): Hi
 }
 
 function whatIsHidden(prototype: object): string {
-  for (let owner: object | null = prototype; owner !== null && owner !== Object.prototype && !types.isProxy(owner); ) {
+  for (
+    let owner: object | null = prototype;
+    owner !== null && owner !== Object.prototype && !types.isProxy(owner);
+  ) {
     const constructor: unknown = Object.getOwnPropertyDescriptor(owner, "constructor")?.value;
     if (
       typeof constructor !== "function" ||

@@ -69,7 +69,9 @@ test.after(async () => {
   if (report.tests > 0) console.log(`SUITE ${JSON.stringify(report)}`);
 });
 
-const names = Object.keys(globalThis[Symbol.for("hindcast.suites.node-test")]).filter((name) => name !== "default");
+const names = Object.keys(globalThis[Symbol.for("hindcast.suites.node-test")]).filter(
+  (name) => name !== "default",
+);
 const source = `const all = globalThis[Symbol.for("hindcast.suites.node-test")];
 export default all;
 ${names.map((name) => `export const ${name} = all.${name};`).join("\n")}`;
