@@ -186,7 +186,7 @@ function createImmediate(
       AsyncLocalStorage.bind(() => Reflect.apply(callback, handle, input)),
     );
     if (handle === undefined) {
-      handle = original(nothing);
+      handle = below(() => original(nothing));
       clear(handle);
     }
     running.set(handle, giveUp);
@@ -211,7 +211,8 @@ function createClear<H>(original: (handle: H) => void): (handle: H) => void {
 
 /** A handle of the platform's own class, of a timer that never fires. */
 function inert(original: Start, clear: (handle: NodeJS.Timeout) => void): NodeJS.Timeout {
-  const handle = original(nothing, 1);
+  // Where one capture lies upon another, the lower one must not take it for the program's.
+  const handle = below(() => original(nothing, 1));
   clear(handle);
   return handle;
 }

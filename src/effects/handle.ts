@@ -10,7 +10,8 @@
  * 4. Outside of runs, and inside of effects, it is the real thing.
  */
 import { types } from "node:util";
-import { RecordedHandle, setStandIn } from "../capsule/recorded-handle.js";
+import { Marker } from "../capsule/marker.js";
+import { RecordedHandle, setStandIn, standInOf } from "../capsule/recorded-handle.js";
 import type { Host } from "../stage/host.js";
 import type { Run } from "../stage/run.js";
 import { activeCallOf, suspend } from "../stage/scopes.js";
@@ -64,6 +65,8 @@ export function given(
   if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
   const run = call.run as Run;
   try {
+    // What stands for something that is not in the record tells of being used by itself.
+    if (standInOf(value) instanceof Marker) return value;
     if (!types.isProxy(value) && value instanceof RecordedHandle) {
       return recordedHandle(run, value, of ?? name);
     }

@@ -10,6 +10,8 @@ const reals = new WeakMap<object, object>();
 let anyStandIn = false;
 /** Longer lists of arguments are not looked into: whatever length a list claims, an effect must begin at once. */
 const MOST_LOOKED_INTO = 1_000;
+/** Nor lists in lists beyond that. */
+const DEEPEST = 8;
 
 /** Notes that `standIn` stands for `real`. */
 export function setReal(standIn: object, real: object): void {
@@ -24,17 +26,17 @@ export function realOf(value: unknown): unknown {
 }
 
 /** Arguments for the real thing, in which nothing stands for another. Looks into lists of up to 1,000 items. */
-export function realInput(input: readonly unknown[]): readonly unknown[] {
-  if (!anyStandIn || types.isProxy(input) || input.length > MOST_LOOKED_INTO) return input;
+export function realInput(input: readonly unknown[], depth = DEEPEST): readonly unknown[] {
+  if (!anyStandIn || depth === 0 || types.isProxy(input) || input.length > MOST_LOOKED_INTO) return input;
   for (let index = 0; index < input.length; index++) {
     const value = input[index];
-    const real = isList(value) ? realInput(value) : realOf(value);
+    const real = isList(value) ? realInput(value, depth - 1) : realOf(value);
     if (real === value) continue;
     const copy = [...input];
     copy[index] = real;
     for (let rest = index + 1; rest < copy.length; rest++) {
       const one = copy[rest];
-      copy[rest] = isList(one) ? realInput(one) : realOf(one);
+      copy[rest] = isList(one) ? realInput(one, depth - 1) : realOf(one);
     }
     return copy;
   }

@@ -195,7 +195,14 @@ export class RecordingConductor implements Conductor {
         hold: (step) => recording.hold(step),
         ask: (asked, _given, perform) => {
           recording.effectAsked(index, asked);
-          return this.#follow(effect, index, suspend(perform, true) as Promise<unknown>);
+          let promise: Promise<unknown>;
+          try {
+            promise = suspend(perform, true) as Promise<unknown>;
+          } catch (error) {
+            recording.effectEnded(index, { status: "error", error });
+            throw error;
+          }
+          return this.#follow(effect, index, promise);
         },
       },
       real,

@@ -428,15 +428,27 @@ export class Recording implements RunListener, WakingRun {
   /** A declared effect of that number begins with these arguments. */
   effectGiven(index: number, name: string, input: readonly unknown[]): void {
     if (this.#closed || index === -1 || !input.some(isObject)) return;
-    quietly(() => this.#identify(name).start(index, name, input));
+    this.#identified(name, (identity) => {
+      identity.start(index, name, input);
+      return undefined;
+    });
   }
 
   /** A declared effect gives this to the program, or throws it. */
   effectGave(index: number, name: string, value: unknown): void {
     if (this.#closed || index === -1) return;
     if (this.#identity === undefined && !isObject(value)) return;
-    const message = quietly(() => this.#identify(name).end(index, name, value));
-    if (message !== undefined) this.#lose(name, message);
+    this.#identified(name, (identity) => identity.end(index, name, value));
+  }
+
+  /** Looks at objects, of which somebody's traps and getters may throw: then nothing is known of them (G2). */
+  #identified(name: string, look: (identity: ObjectIdentity) => string | undefined): void {
+    try {
+      const message = quietly(() => look(this.#identify(name)));
+      if (message !== undefined) this.#lose(name, message);
+    } catch {
+      // Somebody's trap or getter: whoever reads the object will hear of it there.
+    }
   }
 
   #identify(name: string): ObjectIdentity {

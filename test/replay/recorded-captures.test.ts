@@ -49,7 +49,7 @@ test("replayed as captured: every set of sources, by an instance that captures a
     await was.hc.close();
     const is = service(all[all.length - 1 - index]);
     const result = await replay(capsule, is.entry);
-    expect(explain(result)).toContain("verdict   identical");
+    expect(explain(result), JSON.stringify(recorded)).toContain("verdict   identical");
     expect(result.replayed.captures).toEqual(readCapsule(capsule).captures);
     await is.hc.close();
   }
