@@ -26,7 +26,7 @@ export function realOf(value: unknown): unknown {
 }
 
 /** Arguments for the real thing, in which nothing stands for another. Looks into lists of up to 1,000 items. */
-export function realInput(input: readonly unknown[], depth = DEEPEST): readonly unknown[] {
+export function realInput(input: readonly unknown[], depth: number = DEEPEST): readonly unknown[] {
   if (!anyStandIn || depth === 0 || types.isProxy(input) || input.length > MOST_LOOKED_INTO) return input;
   for (let index = 0; index < input.length; index++) {
     const value = input[index];
