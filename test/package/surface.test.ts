@@ -156,7 +156,14 @@ const surface: Record<string, { values: string[]; types: string[] }> = {
   },
   "hindcast/testing": {
     values: ["checkDeterminism", "testStore"],
-    types: ["DeterminismReport", "StoreCase", "StoreTestOptions"],
+    types: [
+      "DeterminismFinding",
+      "DeterminismOptions",
+      "DeterminismReport",
+      "NamedEntry",
+      "StoreCase",
+      "StoreTestOptions",
+    ],
   },
   "hindcast/vitest": {
     values: [],

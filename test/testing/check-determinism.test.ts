@@ -14,7 +14,7 @@ test("a pipeline whose reads are captured or declared is deterministic, whicheve
     Date.now(),
     await config(),
   ]);
-  expect(await checkDeterminism(entry, 1)).toEqual({ deterministic: true, noticed: [] });
+  expect(await checkDeterminism(entry, [[1]])).toEqual({ deterministic: true, noticed: [] });
   const fails = hc.pipeline({ name: "fails" }, () => {
     throw new RangeError(String(Math.random()));
   });
@@ -26,7 +26,7 @@ test("the first stage that is not is named", async () => {
   const steady = hc.infer({ name: "steady", model }, (x: number) => x);
   const drifting = hc.infer({ name: "drifting", model }, (x: number) => ({ x, uptime: process.uptime() }));
   const entry = hc.pipeline({ name: "odd" }, (x: number) => drifting(steady(x)));
-  const report = await checkDeterminism(entry, 1);
+  const report = await checkDeterminism(entry, [[1]]);
   expect(report).toMatchObject({ deterministic: false, stage: "drifting" });
   expect(report.deterministic ? "" : report.explanation).toContain("$.uptime");
 });
@@ -57,7 +57,7 @@ describe("the stage that is named is the one whose own code is not deterministic
     const inner = hc.feature({ name: "inner", data: model }, async (x: number) => x + undeclared());
     const middle = hc.tool({ name: "middle" }, async (x: number) => [await tick(1), await inner(x)]);
     const outer = hc.pipeline({ name: "outer" }, async (x: number) => ({ all: await middle(x) }));
-    expect(await checkDeterminism(outer, 1)).toMatchObject({ deterministic: false, stage: "inner" });
+    expect(await checkDeterminism(outer, [[1]])).toMatchObject({ deterministic: false, stage: "inner" });
   });
 
   test("the caller, where it hands what it read to a stage", async () => {
@@ -127,5 +127,75 @@ describe("the stage that is named is the one whose own code is not deterministic
     const entry = hc.pipeline({ name: "entry" }, async () => [await tick(1), await raw()]);
     const report = await checkDeterminism(entry);
     expect(report).toMatchObject({ deterministic: false, stage: "raw", result: { verdict: "unresolved" } });
+  });
+});
+
+describe("state that runs share", () => {
+  const module = new URL("./shared-service.ts", import.meta.url);
+  const named = (name: string) => ({ module, export: name });
+  const cold = { execArgv: ["--conditions=hindcast-source", "--import", "tsx"] };
+  const inputs = [[1], [2]] as [number][];
+
+  test("undeclared, it is found in the first call or the later ones", async () => {
+    const report = await checkDeterminism(named("undeclared"), inputs);
+    expect(report).toMatchObject({ deterministic: false, stage: "cached" });
+    if (report.deterministic) return;
+    expect(new Set(report.findings.map(({ replayed }) => replayed))).toEqual(new Set(["here"]));
+    expect(report.findings.map(({ cause }) => cause)).not.toContain("code");
+    expect(report.explanation).toContain("a cache, a counter, a pool");
+  });
+
+  test("a counter", async () => {
+    const report = await checkDeterminism(named("numbered"), inputs);
+    expect(report).toMatchObject({ deterministic: false, stage: "numbered" });
+  });
+
+  test("a queue, many at once", async () => {
+    const alone = await checkDeterminism(named("queued"), inputs);
+    expect(alone).toEqual({ deterministic: true, noticed: [] });
+    const report = await checkDeterminism(named("queued"), inputs, { concurrency: 6 });
+    expect(report).toMatchObject({ deterministic: false });
+    if (report.deterministic) return;
+    expect(report.findings.every(({ run }) => run === "at once")).toBe(true);
+    expect(report.noticed.join()).toContain('"queued" ended');
+  });
+
+  test("what was made before the first run is found in a fresh process alone", async () => {
+    const { warmUp, warm } = await import("./shared-service.js");
+    warmUp();
+    expect(await checkDeterminism(warm, inputs, { concurrency: 3 })).toEqual({
+      deterministic: true,
+      noticed: [],
+    });
+    const report = await checkDeterminism(named("warm"), inputs, { cold });
+    expect(report).toMatchObject({ deterministic: false, stage: "load" });
+    if (report.deterministic) return;
+    expect(report.findings).toHaveLength(4);
+    expect(report.findings[0]).toMatchObject({
+      run: "first",
+      replayed: "in a fresh process",
+      cause: "uncontrolled",
+    });
+    expect(report.explanation).toMatch(/^input 0, first, replayed in a fresh process, and 3 more like it/);
+  }, 60_000);
+
+  test("declared, it is deterministic: alone, again, at once, and in a fresh process", async () => {
+    const report = await checkDeterminism(named("fine"), inputs, { concurrency: 4, cold });
+    expect(report).toEqual({ deterministic: true, noticed: [] });
+  }, 60_000);
+
+  test("mistakes are told", async () => {
+    const { fine } = await import("./shared-service.js");
+    await expect(checkDeterminism(fine, inputs, { cold: true })).rejects.toThrow(
+      /name it: \{ module: new URL/,
+    );
+    await expect(checkDeterminism(fine, [1] as never)).rejects.toThrow(/a list of lists of arguments/);
+    await expect(checkDeterminism(fine, inputs, { concurrency: 0 })).rejects.toThrow(/an integer from 1/);
+    await expect(checkDeterminism(named("none"), inputs)).rejects.toThrow(/exports no function "none"/);
+    const broken = { module, export: "fine" };
+    const execArgv = ["--conditions=hindcast-source"];
+    await expect(checkDeterminism(broken, inputs, { cold: { execArgv } })).rejects.toThrow(
+      /The fresh process ended with 1 and without an answer/,
+    );
   });
 });
