@@ -44,7 +44,11 @@ type Use = (key: number) => unknown;
 type Query = (key: number) => Promise<number>;
 
 interface Batch {
-  readonly asked: { readonly key: number; readonly resolve: (value: number) => void }[];
+  readonly asked: {
+    readonly key: number;
+    readonly resolve: (value: number) => void;
+    readonly reject: (error: unknown) => void;
+  }[];
   load(key: number): Promise<number>;
 }
 
@@ -52,10 +56,10 @@ function batchOf(query: Query): Batch {
   return {
     asked: [],
     load(key) {
-      return new Promise((resolve) => {
-        if (this.asked.push({ key, resolve }) > 1) return;
+      return new Promise((resolve, reject) => {
+        if (this.asked.push({ key, resolve, reject }) > 1) return;
         queueMicrotask(() => {
-          for (const one of this.asked.splice(0)) void query(one.key).then(one.resolve);
+          for (const one of this.asked.splice(0)) void query(one.key).then(one.resolve, one.reject);
         });
       });
     },
@@ -124,8 +128,8 @@ const STATES: Readonly<Record<Kind, (declare: <S extends object>(state: S) => S,
       jobs: [] as (() => Promise<void>)[],
       busy: false,
       add(key: number): Promise<number> {
-        return new Promise((resolve) => {
-          this.jobs.push(() => query(key).then(resolve));
+        return new Promise((resolve, reject) => {
+          this.jobs.push(() => query(key).then(resolve, reject));
           if (!this.busy) void this.next();
         });
       },

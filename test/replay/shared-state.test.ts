@@ -18,7 +18,7 @@ import {
   sharedPrograms,
 } from "../programs/shared-state.js";
 
-const COUNT = Math.ceil((process.env["HINDCAST_LONG"] ? 2_000 : 160) / (2 * KINDS.length));
+const COUNT = Math.ceil((process.env["HINDCAST_LONG"] ? 2_000 : 96) / (2 * KINDS.length));
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 trace.setGlobalTracerProvider(new BasicTracerProvider());
