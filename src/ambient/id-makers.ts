@@ -2,6 +2,7 @@
  * Makers of ids that keep a pool of randomness, a counter or the last time in their module: what one run leaves in it,
  * another reads. `hindcast/register` puts this between the program and such a module, so that each id is an effect.
  */
+import { randomBytes } from "node:crypto";
 import { suspend } from "../stage/scopes.js";
 import type { AnyFunction } from "../stage/stage.js";
 import { standIn } from "../stage/wrap.js";
@@ -15,7 +16,17 @@ interface IdModule {
   readonly factories?: readonly string[];
   /** Methods that give one: of the exported class itself, or of its instances. */
   readonly methods?: readonly (readonly [exported: string, of: "class" | "instances", method: string])[];
+  /** Static properties with random bytes that are drawn once in a process, and how many. */
+  readonly drawn?: readonly (readonly [exported: string, property: string, bytes: number])[];
 }
+
+const OBJECT_ID: IdModule = {
+  methods: [
+    ["ObjectId", "class", "generate"],
+    ["ObjectId", "class", "getInc"],
+  ],
+  drawn: [["ObjectId", "PROCESS_UNIQUE", 5]],
+};
 
 export const ID_MODULES: Readonly<Record<string, IdModule>> = {
   nanoid: { makers: ["nanoid"], factories: ["customAlphabet", "customRandom"] },
@@ -34,8 +45,8 @@ export const ID_MODULES: Readonly<Record<string, IdModule>> = {
   hyperid: { factories: ["default"] },
   nuid: { makers: ["next"] },
   "xid-js": { makers: ["next"] },
-  bson: { methods: [["ObjectId", "class", "generate"]] },
-  mongodb: { methods: [["ObjectId", "class", "generate"]] },
+  bson: OBJECT_ID,
+  mongodb: OBJECT_ID,
   ksuid: { methods: [["default", "class", "randomSync"]] },
   "@sapphire/snowflake": { methods: [["Snowflake", "instances", "generate"]] },
   "nodejs-snowflake": { methods: [["Snowflake", "instances", "getUniqueID"]] },
@@ -46,7 +57,7 @@ export function captureIds(
   module: string,
   exported: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const { makers = [], factories = [], methods = [] } = ID_MODULES[module] ?? {};
+  const { makers = [], factories = [], methods = [], drawn = [] } = ID_MODULES[module] ?? {};
   const captures: Record<string, unknown> = {};
   for (const name of makers) captures[name] = maker(nameOf(module, name), exported[name]);
   for (const name of factories) captures[name] = factory(nameOf(module, name), exported[name]);
@@ -54,6 +65,10 @@ export function captureIds(
     const owner = exported[name];
     if (typeof owner === "function")
       replaceMethod(of === "class" ? owner : (owner.prototype as object), method, `${module}.${name}`);
+  }
+  for (const [name, property, bytes] of drawn) {
+    const owner = exported[name];
+    if (typeof owner === "function") replaceDrawn(owner, property, bytes, `${module}.${name}.${property}`);
   }
   return captures;
 }
@@ -88,6 +103,22 @@ function replaceMethod(owner: object, method: string, name: string): void {
   if (typeof original !== "function" || captures.has(original)) return;
   const value = maker(`${name}.${method}`, original);
   Reflect.defineProperty(owner, method, { value, writable: true, configurable: true, enumerable: false });
+}
+
+/** It is drawn when it is first asked for, outside of every run; what a run is given is recorded. */
+function replaceDrawn(owner: object, property: string, bytes: number, name: string): void {
+  const descriptor = Object.getOwnPropertyDescriptor(owner, property);
+  if (descriptor === undefined || descriptor.get !== undefined) return;
+  let value: unknown = descriptor.value;
+  const draw = (): unknown => (value ??= randomBytes(bytes));
+  Reflect.defineProperty(owner, property, {
+    get: () => makeId(name, [], draw),
+    set: (given: unknown) => {
+      value = given;
+    },
+    configurable: true,
+    enumerable: descriptor.enumerable ?? false,
+  });
 }
 
 function makeId(name: string, input: readonly unknown[], perform: () => unknown): unknown {

@@ -242,7 +242,9 @@ function mustBeInputs(inputs: readonly unknown[]): void {
 }
 
 async function exportOf({ module, export: name }: NamedEntry): Promise<AnyFunction> {
-  const exported = ((await import(String(module))) as Record<string, unknown>)[name];
+  const within = (owner: unknown, key: string): unknown =>
+    (owner as Record<string, unknown> | undefined)?.[key];
+  const exported = name.split(".").reduce(within, await import(String(module)));
   if (typeof exported === "function") return exported as AnyFunction;
   throw new HindcastError(
     "replay-entry",

@@ -16,7 +16,7 @@ export interface FreshReplay {
 export interface NamedEntry {
   /** A file URL, such as `import.meta.url`. */
   readonly module: string | URL;
-  /** Its name there. */
+  /** Its name there; `services.approve` where it is a property of what is exported. */
   readonly export: string;
 }
 
@@ -31,7 +31,7 @@ interface Order {
 /** The module first, as the service imports it. */
 const SCRIPT = `
 process.once("message", async ({ replay: at, module, name, bytes, options }) => {
-  const entry = (await import(module))[name];
+  const entry = name.split(".").reduce((owner, key) => owner?.[key], await import(module));
   const { explain, replay } = await import(at);
   const result = await replay(bytes, entry, options);
   const { verdict, divergence } = result;
