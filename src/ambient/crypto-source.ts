@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import crypto from "node:crypto";
 import type { MadeUp } from "../stage/seam.js";
 import { bytesOf, captured, nextEffect, read } from "./captured.js";
+import { randomnessDrawn } from "./id-pools.js";
 import { patch, resemble, type Undo } from "./patch.js";
 
 type WebCrypto = typeof globalThis.crypto;
@@ -88,6 +89,7 @@ function fill<T>(view: T, perform: () => unknown): T {
 }
 
 function fillRange(name: string, target: Uint8Array, perform: () => unknown): void {
+  randomnessDrawn();
   const draw = (): Uint8Array => {
     perform();
     return Uint8Array.from(target);

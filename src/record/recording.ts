@@ -29,6 +29,7 @@ import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
 import { comesFromOutside } from "../ambient/body-source.js";
+import { idMakerOf } from "../ambient/id-pools.js";
 import { convertInput, convertOutput, type Report } from "../stage/conversion.js";
 import type { Conversion, Definition, Outcome } from "../stage/definition.js";
 import { quiet, quietly } from "../stage/quiet.js";
@@ -278,6 +279,9 @@ export class Recording implements RunListener, WakingRun {
       unprompted,
     };
     this.#enter("call-start", call.index);
+    const idMaker = idMakerOf(call.definition);
+    if (idMaker !== undefined && this.#prompting.outstanding !== undefined)
+      this.askedUndeclared(call, idMaker, undefined);
   }
 
   callEnded(call: ObservedCall, outcome: Outcome, delivered: boolean): void {

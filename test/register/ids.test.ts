@@ -94,9 +94,14 @@ test("with --import hindcast/register they are exact", async () => {
   expect(await draw("--import", "hindcast/register")).toEqual({ identical: 7, exact: 7, other: [] });
 });
 
-test("without it they are not, and the code is not blamed", async () => {
-  const said = (await draw()) as { readonly identical: number; readonly other: readonly string[] };
+test("without it they are not, which is noticed, also of runs that draw from a pool alone", async () => {
+  const said = (await draw()) as {
+    readonly identical: number;
+    readonly exact: number;
+    readonly other: string[];
+  };
   expect(said.identical).toBeLessThan(7);
+  expect(said.exact).toBe(0);
   for (const report of said.other) expect(report).toContain("cause     uncontrolled");
 });
 
