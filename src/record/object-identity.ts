@@ -4,7 +4,7 @@
  * one of these, this says so, and the run is told to be inexact.
  *
  * It looks at a value itself and one level into it: items of arrays and fields of other objects, so many
- * and no more. It calls no getter of a field, and no proxy.
+ * and no more. It calls no getter and no proxy.
  */
 import { EventEmitter } from "node:events";
 import { types } from "node:util";
@@ -16,11 +16,7 @@ const BYTES = 4096;
 /** A longer list of arguments is not looked at. */
 const ARGUMENTS = 16;
 
-interface Fields {
-  /** Of an array there are none: its items have their places. */
-  readonly keys: readonly string[] | undefined;
-  readonly values: readonly unknown[];
-}
+type Fields = readonly (readonly [key: string | number, value: unknown])[];
 
 /** What an argument held when its effect began. */
 interface Before {
@@ -31,17 +27,9 @@ interface Before {
   readonly bytes: Uint8Array | undefined;
 }
 
-interface Sighting {
-  readonly value: object;
-  readonly fields: Fields;
-  readonly from: string;
-}
-
 export class ObjectIdentity {
   /** Where each object was first seen. */
   readonly #seen = new WeakMap<object, string>();
-  /** What is to be entered there: hashing 200 rows takes long, and in most runs nothing is looked up after them. */
-  readonly #waiting: Sighting[] = [];
   /** Of the effects that have begun and not ended. */
   readonly #before = new Map<number, readonly Before[]>();
 
@@ -51,11 +39,10 @@ export class ObjectIdentity {
     for (let place = 0; place < input.length && place < ARGUMENTS; place++) {
       const argument = input[place];
       if (!isTracked(argument)) continue;
-      const fields = fieldsOf(argument);
-      if (this.#find(argument, fields) !== undefined) {
+      if (this.#seen.has(argument)) {
         twice = `Argument ${place} of the run is or holds an object that another argument holds, and a replay gives two. Pass a copy.`;
       }
-      this.#waiting.push({ value: argument, fields, from: `argument ${place} of the run` });
+      this.#enter(argument, `argument ${place} of the run`);
     }
     return twice;
   }
@@ -66,15 +53,14 @@ export class ObjectIdentity {
     for (let place = 0; place < input.length && place < ARGUMENTS; place++) {
       const argument = input[place];
       if (!isTracked(argument)) continue;
-      const fields = fieldsOf(argument);
-      this.#waiting.push({ value: argument, fields, from: `argument ${place} of effect "${name}"` });
+      this.#enter(argument, `argument ${place} of effect "${name}"`);
       // A stream or a socket is no data, and its inner counters change all the time.
       if (argument instanceof EventEmitter) continue;
       (before ??= []).push({
         argument,
         place,
         size: sizeOf(argument),
-        fields,
+        fields: fieldsOf(argument),
         bytes: bytesOf(argument)?.slice(),
       });
     }
@@ -85,9 +71,8 @@ export class ObjectIdentity {
   end(index: number, name: string, given: unknown): string | undefined {
     const changed = this.#changed(index, name);
     if (!isTracked(given)) return changed;
-    const fields = fieldsOf(given);
-    const known = this.#find(given, fields);
-    this.#waiting.push({ value: given, fields, from: `the result of effect "${name}"` });
+    const known = this.#find(given);
+    this.#enter(given, `the result of effect "${name}"`);
     if (changed !== undefined || known === undefined) return changed;
     return `Effect "${name}" gave an object that the program had already (${known}), and a replay gives another: return a copy.`;
   }
@@ -105,21 +90,21 @@ export class ObjectIdentity {
     return undefined;
   }
 
-  #find(value: object, fields: Fields): string | undefined {
-    for (const sighting of this.#waiting.splice(0)) {
-      this.#add(sighting.value, sighting.from);
-      for (const field of sighting.fields.values) if (isObject(field)) this.#add(field, sighting.from);
+  #find(value: object): string | undefined {
+    const known = this.#seen.get(value);
+    if (known !== undefined) return known;
+    for (const [, field] of fieldsOf(value)) {
+      const held = isTracked(field) ? this.#seen.get(field) : undefined;
+      if (held !== undefined) return held;
     }
-    let known = this.#seen.get(value);
-    for (const field of fields.values) {
-      if (known !== undefined) break;
-      if (isObject(field)) known = this.#seen.get(field);
-    }
-    return known;
+    return undefined;
   }
 
-  #add(value: object, from: string): void {
+  #enter(value: object, from: string): void {
     if (!this.#seen.has(value)) this.#seen.set(value, from);
+    for (const [, field] of fieldsOf(value)) {
+      if (isTracked(field) && !this.#seen.has(field)) this.#seen.set(field, from);
+    }
   }
 }
 
@@ -141,41 +126,31 @@ function bytesOf(value: object): Uint8Array | undefined {
   return new Uint8Array(value.buffer, value.byteOffset, Math.min(value.byteLength, BYTES));
 }
 
-/** To be known again, a value need not be looked into. */
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
 function fieldsOf(value: object): Fields {
-  const values: unknown[] = [];
-  if (ArrayBuffer.isView(value)) return { keys: undefined, values };
+  if (ArrayBuffer.isView(value)) return [];
+  const fields: [string | number, unknown][] = [];
   if (Array.isArray(value)) {
-    const items: readonly unknown[] = value;
-    try {
-      for (let index = 0; index < items.length && index < ITEMS; index++) values.push(items[index]);
-    } catch {
-      // An item can be a getter that throws: what is before it is looked at.
+    for (let index = 0; index < value.length && index < ITEMS; index++) {
+      const field = Object.getOwnPropertyDescriptor(value, index);
+      if (field !== undefined && "value" in field) fields.push([index, field.value]);
     }
-    return { keys: undefined, values };
+    return fields;
   }
-  const keys: string[] = [];
   for (const key of Object.keys(value)) {
-    if (keys.length === FIELDS) break;
+    if (fields.length === FIELDS) break;
     const field = Object.getOwnPropertyDescriptor(value, key);
-    if (field === undefined || !("value" in field)) continue;
-    keys.push(key);
-    values.push(field.value);
+    if (field !== undefined && "value" in field) fields.push([key, field.value]);
   }
-  return { keys, values };
+  return fields;
 }
 
 function changeOf({ argument, size, fields, bytes }: Before): readonly (string | number)[] | undefined {
   const now = fieldsOf(argument);
-  for (let index = 0; index < Math.max(now.values.length, fields.values.length); index++) {
-    const key = now.keys?.[index] ?? fields.keys?.[index];
-    const isSame =
-      now.keys?.[index] === fields.keys?.[index] && Object.is(now.values[index], fields.values[index]);
-    if (!isSame) return [key ?? index];
+  for (let index = 0; index < Math.max(now.length, fields.length); index++) {
+    const was = fields[index];
+    const is = now[index];
+    if (was === undefined || is === undefined) return [(is ?? was)?.[0] ?? 0];
+    if (was[0] !== is[0] || !Object.is(was[1], is[1])) return [is[0]];
   }
   if (bytes !== undefined && !bytesOf(argument)?.every((byte, index) => byte === bytes[index])) return [];
   return sizeOf(argument) === size || Number.isNaN(size) ? undefined : [];
