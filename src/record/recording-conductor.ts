@@ -165,12 +165,10 @@ export class RecordingConductor implements Conductor {
   effect(effect: EffectCall, input: readonly unknown[], perform: () => unknown): unknown {
     const recording = this.#recording;
     const index = recording.effectStarted(effect, input);
-    if (effect.declared === true) recording.effectGiven(index, effect.name, input);
     let performed: unknown;
     try {
       performed = perform();
     } catch (error) {
-      if (effect.declared === true) recording.effectGave(index, effect.name, error);
       recording.effectEnded(index, { status: "error", error });
       throw error;
     }
@@ -222,9 +220,6 @@ export class RecordingConductor implements Conductor {
         this.#turns.enqueue(() => {
           this.#turns.outstanding -= 1;
           if (outcome.status === "ok") return resolve(this.#result(effect, index, outcome.value, passage));
-          if (effect.declared === true && outcome.status === "error") {
-            recording.effectGave(index, effect.name, outcome.error);
-          }
           recording.effectEnded(index, outcome);
           reject(outcome.error);
         });
@@ -240,7 +235,6 @@ export class RecordingConductor implements Conductor {
       return effectStream(this, effect, passage);
     }
     const result = effect.declared === true ? this.give(effect, value) : value;
-    if (effect.declared === true) this.#recording.effectGave(index, effect.name, result);
     this.#recording.effectEnded(index, { status: "ok", value: result });
     return result;
   }

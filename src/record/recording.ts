@@ -24,7 +24,6 @@ import { heldCopy, type Held, isSimple, heldSize, type Snapshot, takeSnapshot } 
 import type { Side } from "../contract/contract.js";
 import { packEvent } from "../capsule/wire.js";
 import { callSite, siteOf } from "./call-site.js";
-import { ObjectIdentity } from "./object-identity.js";
 import type { ContractIssue } from "../errors.js";
 import { formatPath } from "../json-path.js";
 import { monotonicClock } from "../originals.js";
@@ -175,9 +174,6 @@ export class Recording implements RunListener, WakingRun {
   /** Whether it has ended, and is being encoded: nothing can be said of it any more. */
   #sealed = false;
   #outer: readonly string[] = NONE;
-  /** What the root was given, until an effect asks which objects these are. */
-  #rootInput: readonly unknown[] = NONE;
-  #identity: ObjectIdentity | undefined;
 
   constructor(options: RecordingOptions, prompting: Prompting = { open: true }) {
     this.#options = options;
@@ -247,8 +243,6 @@ export class Recording implements RunListener, WakingRun {
     const snapshots = this.#takeAll(input, call.definition.record, isRoot ? comesFromOutside : undefined);
     // What a root is given, a replay must give it again; what a stage is given, the program makes anew.
     if (isRoot) {
-      this.#rootInput = input;
-      if (input.length > 1 && input.filter(isObject).length > 1) this.#identify(call.definition.name);
       for (const snapshot of snapshots) {
         if (!isThing(snapshot)) this.#judge(snapshot, call.definition.name, "The input of");
       }
@@ -327,8 +321,6 @@ export class Recording implements RunListener, WakingRun {
     if (prompting.outstanding !== undefined && prompting.outstanding > 0) this.#endsAmidWork();
     this.#prompting = OVER;
     this.#closed = true;
-    this.#rootInput = NONE;
-    this.#identity = undefined;
     prompting.end?.();
     this.#options.ended(this);
   }
@@ -427,48 +419,6 @@ export class Recording implements RunListener, WakingRun {
     if (this.#closed || this.reasons.length >= MAXIMUM_REASONS) return;
     if (this.reasons.some((reason) => reason.message === message)) return;
     (this.#reasons ??= []).push({ code: "class", name, message });
-  }
-
-  /** A declared effect of that number begins with these arguments. */
-  effectGiven(index: number, name: string, input: readonly unknown[]): void {
-    if (this.#closed || index === -1 || !input.some(isObject)) return;
-    this.#identified(name, (identity) => {
-      identity.start(index, name, input);
-      return undefined;
-    });
-  }
-
-  /** A declared effect gives this to the program, or throws it. */
-  effectGave(index: number, name: string, value: unknown): void {
-    if (this.#closed || index === -1) return;
-    if (this.#identity === undefined && !isObject(value)) return;
-    this.#identified(name, (identity) => identity.end(index, name, value));
-  }
-
-  /** Looks at objects, of which somebody's traps and getters may throw: then nothing is known of them (G2). */
-  #identified(name: string, look: (identity: ObjectIdentity) => string | undefined): void {
-    try {
-      const message = quietly(() => look(this.#identify(name)));
-      if (message !== undefined) this.#lose(name, message);
-    } catch {
-      // Somebody's trap or getter: whoever reads the object will hear of it there.
-    }
-  }
-
-  #identify(name: string): ObjectIdentity {
-    if (this.#identity !== undefined) return this.#identity;
-    const identity = new ObjectIdentity();
-    this.#identity = identity;
-    const message = identity.begin(this.#rootInput);
-    this.#rootInput = NONE;
-    if (message !== undefined) this.#lose(this.pipeline || name, message);
-    return identity;
-  }
-
-  #lose(name: string, message: string): void {
-    if (this.reasons.length >= MAXIMUM_REASONS || this.reasons.some((reason) => reason.message === message))
-      return;
-    (this.#reasons ??= []).push({ code: "lost", name, message });
   }
 
   /** Copies a value that is part of an effect's input to come. */
@@ -705,10 +655,6 @@ export class Recording implements RunListener, WakingRun {
 function isThing(held: Held): boolean {
   const copy = heldCopy(held);
   return copy instanceof Marker && (copy.reason === "function" || copy.reason === "unsupported");
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null;
 }
 
 /** Runs have few. */
