@@ -56,6 +56,8 @@ export function hiddenStateIn(value: unknown): HiddenState | undefined {
       if (isError && key === "stack") continue;
       const property = Object.getOwnPropertyDescriptor(holder, key);
       if (property === undefined) continue;
+      // By convention a package's own machinery, such as the parsers that a row came through: what it gives is beside it.
+      if (typeof key === "string" && key.startsWith("_")) continue;
       if (typeof key === "symbol" && Symbol.keyFor(key) === undefined) {
         return at(`a property of key ${String(key)}`);
       }
