@@ -327,7 +327,9 @@ class Copier {
    */
   #isOrdinary(source: object, keys: readonly string[]): boolean {
     if (this.#asked >= ASKED_ALIKE && isSameList(keys, this.#askedKeys)) return true;
-    if (Reflect.ownKeys(source).length !== keys.length) return false;
+    // Asked in two: V8 has the names at hand, and takes longer to list names and symbols together than for all the rest.
+    if (Object.getOwnPropertyNames(source).length !== keys.length) return false;
+    if (Object.getOwnPropertySymbols(source).length > 0) return false;
     for (let index = 0; index < keys.length; index++) {
       const descriptor = Object.getOwnPropertyDescriptor(source, keys[index] as string);
       // By these two: to ask whether there is a value takes three times as long.
