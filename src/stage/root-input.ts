@@ -66,6 +66,7 @@ interface Opening {
 function openingOf(call: StageCall, conductor: Conductor, value: unknown): Opening | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   try {
+    if (isPlainData(value)) return undefined;
     if (value instanceof AbortSignal) {
       return value.aborted ? undefined : { recorded: value, open: () => follow(call, conductor, value) };
     }
@@ -102,6 +103,18 @@ function openingOf(call: StageCall, conductor: Conductor, value: unknown): Openi
   } catch {
     return undefined; // a Proxy or a getter that throws: the program will hear of it where it looks
   }
+}
+
+/** Where a plain object may hold what goes on, or be read in pieces. */
+const GOING_ON = ["signal", "params", "searchParams", Symbol.asyncIterator] as const;
+
+/** Whether it is an object that can be none of what follows, as most arguments are: to ask for each of them takes longer. */
+function isPlainData(value: object): boolean {
+  // Of a Proxy this would run traps that nothing else does.
+  if (types.isProxy(value) || types.isPromise(value)) return false;
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const key of GOING_ON) if (key in value) return false;
+  return true;
 }
 
 type AnyFunction = (...input: never[]) => unknown;
