@@ -9,7 +9,7 @@
  * 3. One thing has one handle, and one number in a run.
  * 4. Outside of runs, and inside of effects, it is the real thing.
  */
-import { types } from "node:util";
+import { inspect, type InspectOptions, types } from "node:util";
 import { Marker } from "../capsule/marker.js";
 import { RecordedHandle, setStandIn, standInOf } from "../capsule/recorded-handle.js";
 import type { Host } from "../stage/host.js";
@@ -27,6 +27,8 @@ import type { LentFunctions } from "./lent-function.js";
 
 /** The method of a handle that is a function itself. */
 const CALL = "()";
+/** And of one that is a class: `new`. */
+const NEW = "new()";
 
 /** The handle of `real`, which the effect named `name` gave to `run`. */
 export function handleOf(run: Run, real: object, name: string, of: string): object {
@@ -116,6 +118,8 @@ class Handle {
   readonly #members = new Map<PropertyKey, unknown>();
   readonly #raw = new Map<PropertyKey, { readonly value: unknown; readonly bound: unknown }>();
   readonly #lent: LentFunctions = new WeakMap();
+  /** What the program has seen to be locked. */
+  #locked: Map<PropertyKey, unknown> | undefined;
   #run: Run | undefined;
 
   constructor(
@@ -163,22 +167,98 @@ class Handle {
       known.set(key, value);
     }
     table.known.set(this, known);
-    const methods = typeof real === "function" ? [CALL, ...methodsOf(real)] : methodsOf(real);
+    const methods = [...callsOf(real), ...methodsOf(real)];
     return new RecordedHandle(number, this.#name, typeOf(real), methods, fields);
   }
 
   // In front of the real thing.
 
   #openReal(real: object): object {
-    const isLocked = hasLocked(real);
-    const base = !isLocked ? real : typeof real === "function" ? () => undefined : {};
-    return new Proxy(base, {
+    // A Proxy is its own target, if it lets itself be looked at: one that throws here is given as it is.
+    const base = types.isProxy(real) && !hasLocked(real) ? real : shadowOf(real);
+    const proxy: object = new Proxy(base, {
       get: (_target, key) => this.#getReal(real, key),
       set: (_target, key, value) => this.#setReal(real, key, value),
       apply: (_target, self, input: unknown[]) => this.#apply(real as AnyFunction, self, input),
+      construct: (_target, input: unknown[], newTarget) =>
+        this.#construct(
+          real as AnyFunction,
+          input,
+          newTarget === proxy ? undefined : (newTarget as AnyFunction),
+        ),
       getPrototypeOf: () => this.#prototypeOf(real),
-      ...(isLocked ? throughTo(real) : {}),
+      ...(base === real ? {} : this.#throughTo(real)),
     });
+    return proxy;
+  }
+
+  /**
+   * The target of the Proxy is a shadow: what is locked of the real thing, now or later, would have to be given as it
+   * is. Where the program asks for what is locked, the shadow gets it as the program sees it.
+   */
+  #throughTo(real: object): ProxyHandler<object> {
+    const lock = (target: object): void => {
+      Reflect.deleteProperty(target, inspect.custom);
+      for (const key of Reflect.ownKeys(target)) {
+        if (!Object.hasOwn(real, key)) Reflect.deleteProperty(target, key);
+      }
+      for (const key of Reflect.ownKeys(real)) {
+        const descriptor = this.#describeProperty(real, key);
+        if (descriptor !== undefined) Reflect.defineProperty(target, key, descriptor);
+      }
+      Reflect.preventExtensions(target);
+    };
+    return {
+      has: (_target, key) => Reflect.has(real, key),
+      ownKeys: (target) => {
+        if (!Reflect.isExtensible(real)) lock(target);
+        return Reflect.ownKeys(real);
+      },
+      getOwnPropertyDescriptor: (target, key) => {
+        const descriptor = this.#describeProperty(real, key);
+        if (descriptor === undefined) Reflect.deleteProperty(target, key);
+        else if (descriptor.configurable === false) Reflect.defineProperty(target, key, descriptor);
+        return descriptor;
+      },
+      defineProperty: (target, key, descriptor) => {
+        const own = "value" in descriptor ? { ...descriptor, value: realOf(descriptor.value) } : descriptor;
+        if (!Reflect.defineProperty(real, key, own)) return false;
+        const made = this.#describeProperty(real, key);
+        if (made?.configurable === false) Reflect.defineProperty(target, key, made);
+        return true;
+      },
+      deleteProperty: (target, key) =>
+        Reflect.deleteProperty(real, key) && Reflect.deleteProperty(target, key),
+      isExtensible: (target) => {
+        const isOpen = Reflect.isExtensible(real);
+        if (!isOpen) lock(target);
+        return isOpen;
+      },
+      preventExtensions: (target) => {
+        if (!Reflect.preventExtensions(real)) return false;
+        lock(target);
+        return true;
+      },
+      setPrototypeOf: (target, prototype) =>
+        Reflect.setPrototypeOf(real, prototype) && Reflect.setPrototypeOf(target, prototype),
+    };
+  }
+
+  /** A property as the program sees it: what can never change again is from here on the same at each look. */
+  #describeProperty(real: object, key: PropertyKey): PropertyDescriptor | undefined {
+    const descriptor = Reflect.getOwnPropertyDescriptor(real, key);
+    if (descriptor === undefined || descriptor.configurable !== false) return descriptor;
+    if (!("value" in descriptor) || descriptor.writable !== false) return descriptor;
+    const value = this.#locked?.get(key) ?? this.#seen(real, key, descriptor.value);
+    (this.#locked ??= new Map()).set(key, value);
+    return { ...descriptor, value };
+  }
+
+  #seen(real: object, key: PropertyKey, value: unknown): unknown {
+    if (key === "prototype" || key === "constructor") return value;
+    if (typeof value === "function") return this.#method(real, key, value as AnyFunction);
+    if (typeof value !== "object" || value === null || this.#run === undefined) return value;
+    return isLive(value, new Set(), true) ? handleOf(this.#run, value, this.#name, this.#of) : value;
   }
 
   /** Whoever asks for its class will not find it in a replay. */
@@ -197,15 +277,22 @@ class Handle {
   }
 
   #getReal(real: object, key: PropertyKey): unknown {
+    const value = this.#getOpen(real, key);
+    return this.#locked?.has(key) === true ? this.#locked.get(key) : value;
+  }
+
+  #getOpen(real: object, key: PropertyKey): unknown {
     const call = activeCallOf(this.#owner);
     if (call === undefined || call.run.closed) return this.#getRaw(real, key);
     const value = suspend(() => Reflect.get(real, key, real) as unknown);
     if (typeof value === "function") {
-      if (key === "constructor") return value;
+      if (key === "constructor") return handles.get(this.#owner)?.get(value)?.proxy ?? value;
       if (value === Reflect.get(Object.prototype, key)) return this.#getRaw(real, key);
       return this.#method(real, key, value as AnyFunction);
     }
     if (typeof key === "symbol" || (value === undefined && !(key in real))) return value;
+    // What `new` and `extends` need of a class, and must be given as it is.
+    if (key === "prototype" && typeof real === "function") return value;
     const table = tableOf(call.run);
     if (!table.numbers.has(this)) this.giveTo(call.run);
     const known = table.known.get(this);
@@ -246,6 +333,22 @@ class Handle {
     );
   }
 
+  /** `derived`: the class of the program's that extends it. What that makes is the program's own. */
+  #construct(real: AnyFunction, input: readonly unknown[], derived: AnyFunction | undefined): object {
+    const call = activeCallOf(this.#owner);
+    const make = (given: readonly unknown[]): object =>
+      Reflect.construct(real, given as never[], derived ?? real) as object;
+    if (derived === undefined) return this.#call(NEW, input, make) as object;
+    if (call !== undefined && !call.run.closed) {
+      call.run.conductor?.doubt?.(
+        this.#name,
+        `A class extends the one that effect "${this.#name}" gave, which a replay does not have: ` +
+          "import it where it is extended.",
+      );
+    }
+    return make(input);
+  }
+
   #setReal(real: object, key: PropertyKey, value: unknown): boolean {
     const call = activeCallOf(this.#owner);
     if (call === undefined || call.run.closed) return Reflect.set(real, key, value, real);
@@ -262,13 +365,14 @@ class Handle {
   #openRecorded(): object {
     const { type, methods, fields } = this.#recorded as RecordedHandle;
     const isFunction = methods.includes(CALL);
-    const base: object = isFunction ? function () {} : {};
+    const base: object = methods.includes(NEW) ? function () {} : isFunction ? callable() : {};
     if (!isFunction) Object.setPrototypeOf(base, prototypeNamed(type ?? ""));
     Object.assign(base, fields);
     return new Proxy(base, {
       get: (target, key) => this.#getRecorded(target, key),
       has: (target, key) => Reflect.has(target, key) || this.#isMethod(key),
       apply: (_target, _self, input: unknown[]) => this.#call(CALL, input, cannotPerform),
+      construct: (_target, input: unknown[]) => this.#call(NEW, input, cannotPerform) as object,
       set: (target, key, value) => {
         if (isListener(key, value)) this.#call(key, [value], cannotPerform);
         else Reflect.set(target, key, value);
@@ -346,17 +450,43 @@ function prototypeNamed(name: string): object {
   return name === "" || name === "Object" ? Object.prototype : prototype;
 }
 
-/** A Proxy must give a locked property of its target as it is: so another object stands as the target. */
-function throughTo(real: object): ProxyHandler<object> {
-  return {
-    has: (_target, key) => Reflect.has(real, key),
-    ownKeys: (target) => [...new Set([...Reflect.ownKeys(real), ...Reflect.ownKeys(target)])],
-    getOwnPropertyDescriptor: (target, key) => {
-      const own = Reflect.getOwnPropertyDescriptor(target, key);
-      if (own?.configurable === false) return own;
-      const descriptor = Reflect.getOwnPropertyDescriptor(real, key);
-      return descriptor && { ...descriptor, configurable: true };
-    },
-    deleteProperty: (_target, key) => Reflect.deleteProperty(real, key),
-  };
+/** What can be done with something itself: calling it, and `new`. */
+function callsOf(real: object): readonly string[] {
+  if (typeof real !== "function") return [];
+  return isConstructor(real) ? [CALL, NEW] : [CALL];
+}
+
+/** Runs nothing of it. */
+function isConstructor(real: object): boolean {
+  try {
+    const asked = new Proxy(real as new () => object, { construct: () => ({}) });
+    return typeof new asked() === "object";
+  } catch {
+    return false; // what is no constructor says so by throwing
+  }
+}
+
+/** As methods are: there is no `new` of it, and no `prototype`. */
+function callable(): object {
+  return () => undefined;
+}
+
+/** An object of the kind of `real`, which prints as it does. */
+function shadowOf(real: object): object {
+  const prototype = Object.getPrototypeOf(real) as object | null;
+  let shadow: object;
+  if (typeof real !== "function") shadow = Object.create(prototype) as object;
+  else {
+    const own = Reflect.getOwnPropertyDescriptor(real, "prototype");
+    if (!isConstructor(real)) shadow = callable();
+    else if (own === undefined) shadow = function () {}.bind(undefined);
+    else shadow = Object.defineProperty(function () {}, "prototype", own);
+    Object.setPrototypeOf(shadow, prototype);
+  }
+  // Whoever prints a Proxy looks at its target, past the traps.
+  Object.defineProperty(shadow, inspect.custom, {
+    value: (_depth: number, options: InspectOptions, print: typeof inspect) => print(real, options),
+    configurable: true,
+  });
+  return shadow;
 }
