@@ -87,7 +87,7 @@ export const idsAndCaches: readonly Row[] = [
     madeExact: '`hc.shared("uniqueId", _.uniqueId)`',
     make: async (hc) => {
       const { default: _ } = await import("lodash");
-      const uniqueId = hc.shared("uniqueId", (prefix: string) => _.uniqueId(prefix));
+      const uniqueId = hc.shared("uniqueId", _.uniqueId);
       return {
         run: async () => [_.random(1e9), _.sample([1, 2, 3, 4, 5]), _.shuffle([1, 2, 3, 4]), uniqueId("u")],
       };
@@ -105,7 +105,7 @@ export const idsAndCaches: readonly Row[] = [
   {
     name: "@faker-js/faker",
     packages: ["@faker-js/faker"],
-    madeExact: '`hc.shared("faker", faker)`',
+    madeExact: '`hc.shared("person", () => [faker.person.fullName(), …])`',
     make: async (hc) => {
       const { faker } = await import("@faker-js/faker");
       const person = hc.shared("person", () => [faker.person.fullName(), faker.number.int()]);

@@ -3,15 +3,16 @@
  * attempt is counted. The last line that it prints is its report.
  */
 import { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { inspect } from "node:util";
-import { fileStore, hindcast } from "hindcast";
+import { fileStore, hindcast, type StoredCapsule } from "hindcast";
 import { readCapsule, replay, valueAt } from "hindcast/replay";
 import { phaseOf, PHASES, type PhaseReport, type RecordReport, type ReplayReport } from "./phase.js";
 import type { Servers } from "./row.js";
 import { rowOf } from "./rows.js";
 
-const [mode, name = "", dir = "", servers = "{}", recorded = "{}"] = process.argv.slice(2);
+const [mode, name = "", dir = "", servers = "{}", recorded = ""] = process.argv.slice(2);
 const row = rowOf(name);
 
 let connections = 0;
@@ -41,9 +42,12 @@ const outcomeOf = (settled: PromiseSettledResult<unknown>): string =>
   settled.status === "fulfilled" ? shown(settled.value) : `threw ${String(settled.reason)}`;
 
 if (mode === "replay") {
-  const { outcomes } = JSON.parse(recorded) as RecordReport;
+  const { outcomes } = JSON.parse(readFileSync(recorded, "utf8")) as RecordReport;
   const phases: Record<string, PhaseReport> = {};
-  for await (const stored of hc.store.find({ limit: 100_000 })) {
+  const found: StoredCapsule[] = [];
+  for await (const stored of hc.store.find({ limit: 100_000 })) found.push(stored);
+  // From the last to the first: else each replay would find what runs share as the recording has found it.
+  for (const stored of found.reverse()) {
     const capsule = readCapsule(stored);
     const result = await replay(stored, entry, { timeout: "10s", patience: "300ms" });
     const { outcome } = result;
@@ -97,7 +101,7 @@ if (mode === "replay") {
     if (atOnce) await Promise.all(inputs.map(once));
     else for (const input of inputs) await once(input);
   }
-  await hc.flush();
+  await program.close?.();
   await report({ outcomes });
 }
 

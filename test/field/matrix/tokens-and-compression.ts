@@ -6,30 +6,31 @@ import { brotliCompress, createGzip, gunzip, gzip } from "node:zlib";
 import type { Row } from "./row.js";
 
 export const tokensAndCompression: readonly Row[] = [
-  {
-    name: "jose: HMAC and elliptic curves",
-    packages: ["jose"],
-    madeExact: "nothing",
-    make: async () => {
-      const jose = await import("jose");
-      const secret = new TextEncoder().encode("0123456789abcdef0123456789abcdef");
-      // Of the run: a replay is given what was made then.
-      return {
-        run: async (id) => {
-          const { privateKey, publicKey } = await jose.generateKeyPair("ES256");
-          const sign = (alg: string, key: Uint8Array | typeof privateKey) =>
-            new jose.SignJWT({ id })
-              .setProtectedHeader({ alg })
-              .setIssuedAt()
-              .setJti(randomUUID())
-              .sign(key as typeof privateKey);
-          const tokens = [await sign("HS256", secret), await sign("ES256", privateKey)];
-          const { payload } = await jose.jwtVerify(tokens[0] as string, secret);
-          return [tokens, payload, (await jose.jwtVerify(tokens[1] as string, publicKey)).payload];
-        },
-      };
-    },
-  },
+  ...[true, false].map(
+    (extractable): Row => ({
+      name: `jose: HMAC and elliptic curves, keys that ${extractable ? "may" : "must not"} be exported`,
+      packages: ["jose"],
+      madeExact: "nothing",
+      make: async () => {
+        const jose = await import("jose");
+        const secret = new TextEncoder().encode("0123456789abcdef0123456789abcdef");
+        return {
+          run: async (id) => {
+            const { privateKey, publicKey } = await jose.generateKeyPair("ES256", { extractable });
+            const sign = (alg: string, key: Uint8Array | typeof privateKey) =>
+              new jose.SignJWT({ id })
+                .setProtectedHeader({ alg })
+                .setIssuedAt()
+                .setJti(randomUUID())
+                .sign(key as typeof privateKey);
+            const tokens = [await sign("HS256", secret), await sign("ES256", privateKey)];
+            const { payload } = await jose.jwtVerify(tokens[0] as string, secret);
+            return [tokens, payload, (await jose.jwtVerify(tokens[1] as string, publicKey)).payload];
+          },
+        };
+      },
+    }),
+  ),
   {
     name: "jsonwebtoken: HMAC and RSA",
     packages: ["jsonwebtoken"],

@@ -1,6 +1,6 @@
 /** Records a row in two processes, and replays it in a third, when its servers are gone. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -33,20 +33,23 @@ export async function tryRow(row: Row): Promise<ReplayReport | { readonly missin
   const absent = await missing({ packages: row.packages, servers: row.servers ?? [] });
   if (absent.length > 0) return { missing: absent };
   const dir = await mkdtemp(join(tmpdir(), "hindcast-matrix-"));
+  const store = join(dir, "store");
   try {
+    await mkdir(store);
     const loopback = await startLoopbackServers();
     const servers = JSON.stringify(loopback.servers);
     const outcomes: Record<string, string> = {};
     try {
       await row.prepare?.();
       for (const mode of ["warm", "cold"]) {
-        Object.assign(outcomes, (await inProcess<RecordReport>(mode, row.name, dir, servers)).outcomes);
+        Object.assign(outcomes, (await inProcess<RecordReport>(mode, row.name, store, servers)).outcomes);
       }
     } finally {
       await loopback.close();
     }
-    const recorded = JSON.stringify({ outcomes } satisfies RecordReport);
-    return await inProcess<ReplayReport>("replay", row.name, dir, servers, recorded);
+    const recorded = join(dir, "outcomes.json"); // too much for an argument
+    await writeFile(recorded, JSON.stringify({ outcomes } satisfies RecordReport));
+    return await inProcess<ReplayReport>("replay", row.name, store, servers, recorded);
   } finally {
     await rm(dir, { recursive: true });
   }

@@ -1,13 +1,8 @@
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Writable } from "node:stream";
 import type { Row } from "./row.js";
-
-const nowhere = (): Writable =>
-  new Writable({
-    write(_chunk, _encoding, done) {
-      setImmediate(done);
-    },
-  });
 
 export const valuesAndLogs: readonly Row[] = [
   {
@@ -61,7 +56,7 @@ export const valuesAndLogs: readonly Row[] = [
     madeExact: "nothing",
     make: async () => {
       const { default: pino } = await import("pino");
-      const log = pino(nowhere());
+      const log = pino(pino.destination({ dest: "/dev/null", sync: false }));
       return {
         run: async (id) => {
           log.info({ id }, "began");
@@ -99,9 +94,10 @@ export const valuesAndLogs: readonly Row[] = [
     madeExact: "nothing",
     make: async () => {
       const { default: winston } = await import("winston");
+      const file = join(tmpdir(), `hindcast-matrix-${process.pid}.log`);
       const log = winston.createLogger({
         format: winston.format.combine(winston.format.timestamp(), winston.format.json()),
-        transports: [new winston.transports.Stream({ stream: nowhere() })],
+        transports: [new winston.transports.File({ filename: file })],
       });
       return {
         run: async (id) => {
@@ -109,6 +105,10 @@ export const valuesAndLogs: readonly Row[] = [
           await sleep(1);
           log.warn("ended", { id });
           return [id, Math.random(), Date.now()];
+        },
+        close: () => {
+          log.close();
+          rmSync(file, { force: true });
         },
       };
     },
