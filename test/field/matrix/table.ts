@@ -6,14 +6,29 @@ import type { Row } from "./row.js";
 
 export type RowResult = ReplayReport | { readonly missing: readonly string[] } | { readonly failed: string };
 
-const LONGEST_REASON = 160;
+const LONGEST_REASON = 240;
+const MOST_REASONS = 2;
+const ALIKE = 24;
+/** Where the repository is on this machine is nobody's business. */
+const ROOT = join(import.meta.dirname, "../../../");
 
-/** One text for one kind of reason: in a cell there are no bars and no line breaks. */
+/** The first of each phase, those that begin alike once. In a cell there are no bars and no line breaks. */
 function reasonsOf(phases: readonly PhaseReport[]): string {
-  const [reason] = phases.flatMap(({ reasons }) => reasons);
-  if (reason === undefined) return "";
-  const text = reason.replaceAll(/\s+/g, " ").replaceAll("|", "\\|").replaceAll("<", "&lt;");
-  return text.length > LONGEST_REASON ? `${text.slice(0, LONGEST_REASON)}…` : text;
+  const kinds = new Map<string, string>();
+  for (const { reasons } of phases) {
+    const [reason] = reasons;
+    if (reason === undefined) continue;
+    const text = reason
+      .replaceAll(ROOT, "")
+      .replaceAll(/\s+/g, " ")
+      .replaceAll("|", "\\|")
+      .replaceAll("<", "&lt;");
+    const kind = text.slice(0, ALIKE);
+    if (!kinds.has(kind)) {
+      kinds.set(kind, text.length > LONGEST_REASON ? `${text.slice(0, LONGEST_REASON)}…` : text);
+    }
+  }
+  return [...kinds.values()].slice(0, MOST_REASONS).join(" / ");
 }
 
 function cellOf(report: PhaseReport | undefined, runs: number): string {
