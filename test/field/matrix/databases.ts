@@ -270,33 +270,36 @@ export const databases: readonly Row[] = [
       };
     },
   },
-  {
-    name: "redis: commands, a transaction",
-    packages: ["redis"],
-    servers: ["redis"],
-    madeExact: "`redisCapture(redis)`",
-    captures: async () => ({ redis: redisCapture(await import("redis")) }),
-    make: async () => {
-      const { createClient } = await import("redis");
-      const client = createClient({ socket: redisAddress });
-      client.on("error", (error) => console.error(error));
-      let connecting: Promise<unknown> | undefined;
-      return {
-        run: async (id) => {
-          if (!client.isOpen) connecting ??= client.connect();
-          await connecting;
-          const key = `hc:matrix:redis:${id}`;
-          await client.set(key, String(Math.random()));
-          return [
-            await client.get(key),
-            await client.incr("hc:matrix:redis"),
-            await client.multi().get(key).incr("hc:matrix:redis").exec(),
-          ];
-        },
-        close: () => (client.isOpen ? client.close() : undefined),
-      };
-    },
-  },
+  ...[false, true].map(
+    (declared): Row => ({
+      name: `redis: commands, a transaction; the first run connects${declared ? ", declared" : ""}`,
+      packages: ["redis"],
+      servers: ["redis"],
+      madeExact: `\`redisCapture(redis)\`${declared ? ', `hc.shared("connect", connect)`' : ""}`,
+      captures: async () => ({ redis: redisCapture(await import("redis")) }),
+      make: async (hc) => {
+        const { createClient } = await import("redis");
+        const client = createClient({ socket: redisAddress });
+        client.on("error", (error) => console.error(error));
+        let connecting: Promise<void> | undefined;
+        const connect = (): Promise<void> => (connecting ??= client.connect().then(() => undefined));
+        const connected = declared ? hc.shared("connect", connect) : connect;
+        return {
+          run: async (id) => {
+            await connected();
+            const key = `hc:matrix:redis:${id}`;
+            await client.set(key, String(Math.random()));
+            return [
+              await client.get(key),
+              await client.incr("hc:matrix:redis"),
+              await client.multi().get(key).incr("hc:matrix:redis").exec(),
+            ];
+          },
+          close: () => (client.isOpen ? client.close() : undefined),
+        };
+      },
+    }),
+  ),
   {
     name: "better-sqlite3: statements and a transaction",
     packages: ["better-sqlite3"],

@@ -9,7 +9,7 @@ const load = async (id: number): Promise<{ id: number; chance: number }> => {
 /** So few that runs meet one another's. */
 const FEW = 3;
 
-export const idsAndCaches: readonly Row[] = [
+const idMakers: readonly Row[] = [
   {
     name: "nanoid",
     packages: ["nanoid"],
@@ -81,6 +81,21 @@ export const idsAndCaches: readonly Row[] = [
       return { run: async () => [make(), (await sleep(1), make())] };
     },
   },
+];
+
+/** Libraries that keep a pool or a counter of their own between runs. */
+const POOLED = ["nanoid", "uuid: v1", "uuid: v7", "@paralleldrive/cuid2", "bson: ObjectId"];
+
+export const idsAndCaches: readonly Row[] = [
+  ...idMakers,
+  ...idMakers
+    .filter(({ name }) => POOLED.includes(name))
+    .map((row) => ({
+      ...row,
+      name: `${row.name}, registered`,
+      registered: true,
+      madeExact: "`node --import hindcast/register`",
+    })),
   {
     name: "lodash: random, sample, shuffle, uniqueId declared",
     packages: ["lodash"],

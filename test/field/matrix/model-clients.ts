@@ -138,33 +138,37 @@ export const modelClients: readonly Row[] = [
       return { run: async (id) => (await graph.invoke({ question: `question ${id}` })).answers };
     },
   },
-  {
-    name: "@modelcontextprotocol/sdk: over HTTP",
-    packages: ["@modelcontextprotocol/sdk"],
-    madeExact: "`mcpCapture(Client, McpError)`",
-    captures: async () => {
-      const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
-      const { McpError } = await import("@modelcontextprotocol/sdk/types.js");
-      return { mcp: mcpCapture(Client, McpError) };
-    },
-    make: async (_hc, { mcp }) => {
-      const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
-      const { StreamableHTTPClientTransport } = await import(
-        "@modelcontextprotocol/sdk/client/streamableHttp.js"
-      );
-      const client = new Client({ name: "field", version: "1.0.0" });
-      let connecting: Promise<void> | undefined;
-      return {
-        run: async (id) => {
-          connecting ??= client.connect(new StreamableHTTPClientTransport(new URL(mcp)) as never);
-          await connecting;
-          return [
-            await client.callTool({ name: "add", arguments: { a: id, b: 1 } }),
-            await client.readResource({ uri: "clock://now" }),
-          ];
-        },
-        close: () => client.close(),
-      };
-    },
-  },
+  ...[false, true].map(
+    (declared): Row => ({
+      name: `@modelcontextprotocol/sdk: over HTTP; the first run connects${declared ? ", declared" : ""}`,
+      packages: ["@modelcontextprotocol/sdk"],
+      madeExact: `\`mcpCapture(Client, McpError)\`${declared ? ', `hc.shared("connect", connect)`' : ""}`,
+      captures: async () => {
+        const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
+        const { McpError } = await import("@modelcontextprotocol/sdk/types.js");
+        return { mcp: mcpCapture(Client, McpError) };
+      },
+      make: async (hc, { mcp }) => {
+        const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
+        const { StreamableHTTPClientTransport } = await import(
+          "@modelcontextprotocol/sdk/client/streamableHttp.js"
+        );
+        const client = new Client({ name: "field", version: "1.0.0" });
+        let connecting: Promise<void> | undefined;
+        const connect = (): Promise<void> =>
+          (connecting ??= client.connect(new StreamableHTTPClientTransport(new URL(mcp)) as never));
+        const connected = declared ? hc.shared("connect", connect) : connect;
+        return {
+          run: async (id) => {
+            await connected();
+            return [
+              await client.callTool({ name: "add", arguments: { a: id, b: 1 } }),
+              await client.readResource({ uri: "clock://now" }),
+            ];
+          },
+          close: () => client.close(),
+        };
+      },
+    }),
+  ),
 ];

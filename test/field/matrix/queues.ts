@@ -112,7 +112,7 @@ export const queues: readonly Row[] = [
     },
   },
   {
-    name: "bullmq: adding jobs",
+    name: "bullmq: adding jobs, to a queue that the first run makes",
     packages: ["bullmq", "ioredis"],
     servers: ["redis"],
     madeExact: "`redisCapture(Redis)`",

@@ -27,6 +27,8 @@ export interface Row {
   readonly servers?: readonly Server[];
   /** What the user writes for it, in Markdown. `nothing` where there is nothing to write. */
   readonly madeExact: string;
+  /** Whether its processes are begun with `--import hindcast/register`. */
+  readonly registered?: boolean;
   readonly captures?: () => Promise<Readonly<Record<string, Capture>>>;
   /** What the servers must hold. Done before a recording, and outside of it. */
   readonly prepare?: () => Promise<void>;

@@ -11,13 +11,14 @@ import type { Row } from "./row.js";
 
 const MILLISECONDS = 120_000;
 
-async function inProcess<Report>(...input: string[]): Promise<Report> {
+async function inProcess<Report>({ registered = false }: Row, ...input: string[]): Promise<Report> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [
       "--conditions=hindcast-source",
       "--import",
       "tsx",
+      ...(registered ? ["--import", "hindcast/register"] : []),
       join(import.meta.dirname, "matrix-process.ts"),
       ...input,
     ],
@@ -42,14 +43,17 @@ export async function tryRow(row: Row): Promise<ReplayReport | { readonly missin
     try {
       await row.prepare?.();
       for (const mode of ["warm", "cold"]) {
-        Object.assign(outcomes, (await inProcess<RecordReport>(mode, row.name, store, servers)).outcomes);
+        Object.assign(
+          outcomes,
+          (await inProcess<RecordReport>(row, mode, row.name, store, servers)).outcomes,
+        );
       }
     } finally {
       await loopback.close();
     }
     const recorded = join(dir, "outcomes.json"); // too much for an argument
     await writeFile(recorded, JSON.stringify({ outcomes } satisfies RecordReport));
-    return await inProcess<ReplayReport>("replay", row.name, store, servers, recorded);
+    return await inProcess<ReplayReport>(row, "replay", row.name, store, servers, recorded);
   } finally {
     await rm(dir, { recursive: true });
   }
